@@ -1,0 +1,251 @@
+"""The schema: what each column is, in the words of DESIGN.md section 1. No torch, no pandas: the service imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any
+
+from models.errors import Detail, InvalidSchema
+
+VERSION = 1
+
+
+class Kind(StrEnum):
+    CATEGORICAL = "categorical"
+    ORDINAL = "ordinal"
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    WEIGHT = "weight"
+    DATETIME = "datetime"
+    TEXT = "text"
+    IDENTIFIER = "identifier"
+
+
+LABELLED = frozenset({Kind.CATEGORICAL, Kind.ORDINAL, Kind.BOOLEAN})
+NUMERIC = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.WEIGHT})
+REPLACED = frozenset({Kind.TEXT, Kind.IDENTIFIER})
+"""Kinds whose values never enter the model; samples carry surrogates."""
+
+STORAGES = ("string", "int64", "double", "timestamp", "date", "bool")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. Spellings (categories, missing codes, dates) are the source's own.
+
+    categories: labels of a categorical, ordinal (in order) or boolean (false, true) column.
+    minimum, maximum: bounds of a number; of a datetime, in its own format.
+    decimals: digits after the point; fixed_decimals: always that many (12.50), else at most.
+    missing_codes: spellings that mean missing ("" is a blank cell or a Parquet null); proposed, the custodian decides.
+    storage: its type in Parquet. evidence: why the inference decided so (counts and names of rules).
+    """
+
+    name: str
+    kind: Kind
+    categories: tuple[str, ...] | None = None
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    decimals: int = 0
+    fixed_decimals: bool = False
+    datetime_format: str | None = None
+    missing_codes: tuple[str, ...] = ()
+    storage: str = "string"
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def modelled(self) -> bool:
+        return self.kind not in REPLACED
+
+    @property
+    def labelled(self) -> bool:
+        return self.kind in LABELLED
+
+    @property
+    def numeric(self) -> bool:
+        return self.kind in NUMERIC
+
+    def to_json(self) -> dict[str, Any]:
+        out = {k: v for k, v in asdict(self).items() if v not in (None, (), {}) or k in ("name", "kind")}
+        return {
+            **out,
+            **{k: list(out[k]) for k in ("categories", "missing_codes") if k in out},
+            "kind": self.kind.value,
+        }
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the source file spells a table; samples are written the same way."""
+
+    format: str = "csv"
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    quoting: str = "minimal"
+    """`minimal` or `all` (every text cell quoted)."""
+    decimal_point: str = "."
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """Functional dependency: the values of `determinants` fix the value of `dependent` in every row read."""
+
+    determinants: tuple[str, ...]
+    dependent: str
+
+
+@dataclass(frozen=True)
+class Schema:
+    columns: tuple[Column, ...]
+    dialect: Dialect = Dialect()
+    dependencies: tuple[Dependency, ...] = ()
+    duplicates: tuple[tuple[str, str], ...] = ()
+    """(column, the earlier column that it repeats)."""
+
+    def __post_init__(self) -> None:
+        names = [c.name for c in self.columns]
+        if len(set(names)) != len(names):
+            raise InvalidSchema("Two columns have the same name.", hint="Column names must be unique.")
+
+    def __getitem__(self, name: str) -> Column:
+        for c in self.columns:
+            if c.name == name:
+                return c
+        raise InvalidSchema(f"There is no column {name!r}.", hint=f"Columns: {', '.join(self.names[:30])}.")
+
+    def __contains__(self, name: object) -> bool:
+        return any(c.name == name for c in self.columns)
+
+    @property
+    def names(self) -> list[str]:
+        return [c.name for c in self.columns]
+
+    @property
+    def modelled(self) -> list[Column]:
+        return [c for c in self.columns if c.modelled]
+
+    def with_column(self, column: Column) -> Schema:
+        return replace(self, columns=tuple(column if c.name == column.name else c for c in self.columns))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "dialect": asdict(self.dialect),
+            "columns": [c.to_json() for c in self.columns],
+            "dependencies": [
+                {"determinants": list(d.determinants), "dependent": d.dependent} for d in self.dependencies
+            ],
+            "duplicates": [list(d) for d in self.duplicates],
+        }
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def column_from_json(raw: Any, where: tuple[str | int, ...]) -> Column:
+    """Column from untrusted JSON. Raises InvalidSchema with the place."""
+
+    def bad(key: str, msg: str, hint: str = "") -> InvalidSchema:
+        return InvalidSchema(
+            f"{'.'.join(map(str, (*where, key)))}: {msg}", hint=hint, errors=[Detail((*where, key), msg, hint)]
+        )
+
+    if not isinstance(raw, Mapping):
+        raise bad("", "must be an object")
+    known = {f.name for f in fields(Column)}
+    for key in raw:
+        if key not in known:
+            raise bad(str(key), "is not a property of a column", f"Known: {', '.join(sorted(known))}.")
+    if not _text(raw.get("name")) or not raw["name"]:
+        raise bad("name", "must be a non-empty text")
+    try:
+        kind = Kind(str(raw.get("kind")))
+    except ValueError:
+        raise bad("kind", "is unknown", f"One of {', '.join(Kind)}.") from None
+    values: dict[str, Any] = dict(raw, kind=kind)
+    for key in ("categories", "missing_codes"):
+        if values.get(key) is not None:
+            if not isinstance(values[key], Sequence) or _text(values[key]) or not all(map(_text, values[key])):
+                raise bad(key, "must be a list of texts", "Write numbers as texts too, in the file's own spelling.")
+            if len(set(values[key])) != len(values[key]):
+                raise bad(key, "names a value twice")
+            values[key] = tuple(values[key])
+    for key in ("minimum", "maximum"):
+        v = values.get(key)
+        if v is not None and (
+            not _text(v) if kind is Kind.DATETIME else isinstance(v, bool) or not isinstance(v, int | float)
+        ):
+            raise bad(key, "must be " + ("a text in the column's format" if kind is Kind.DATETIME else "a number"))
+    low, high = values.get("minimum"), values.get("maximum")
+    if isinstance(low, int | float) and isinstance(high, int | float) and not low <= high:
+        raise bad("minimum", "is above maximum")
+    decimals = values.get("decimals", 0)
+    if isinstance(decimals, bool) or not isinstance(decimals, int) or not 0 <= decimals <= 17:
+        raise bad("decimals", "must be a whole number from 0 to 17")
+    if not isinstance(values.get("fixed_decimals", False), bool):
+        raise bad("fixed_decimals", "must be true or false")
+    if values.get("storage", "string") not in STORAGES:
+        raise bad("storage", "is unknown", f"One of {', '.join(STORAGES)}.")
+    if kind is Kind.DATETIME and not _text(values.get("datetime_format")):
+        raise bad("datetime_format", "is needed for a datetime", "In strptime notation, e.g. %Y-%m-%d.")
+    if kind in LABELLED and not values.get("categories"):
+        raise bad("categories", "is needed for a labelled column", "List the labels, in order for an ordinal column.")
+    if kind is Kind.BOOLEAN and len(values["categories"]) != 2:
+        raise bad("categories", "must hold two labels, false then true")
+    if not isinstance(values.get("evidence", {}), Mapping):
+        raise bad("evidence", "must be an object")
+    return Column(**values)
+
+
+def schema_from_json(raw: Any) -> Schema:
+    """Schema from untrusted JSON. Raises InvalidSchema with the place."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("columns"), list):
+        raise InvalidSchema(
+            "A schema is an object with a list `columns`.", hint="Start from GET /v1/datasets/{id}/schema."
+        )
+    if raw.get("version", VERSION) != VERSION:
+        raise InvalidSchema(
+            f"Schema version {raw.get('version')!r} is not known.", hint=f"This release reads version {VERSION}."
+        )
+    columns = tuple(column_from_json(c, ("columns", i)) for i, c in enumerate(raw["columns"]))
+    try:
+        dialect = Dialect(**{k: str(v) for k, v in dict(raw.get("dialect", {})).items()})
+        dependencies = tuple(
+            Dependency(tuple(map(str, d["determinants"])), str(d["dependent"])) for d in raw.get("dependencies", [])
+        )
+        duplicates = tuple((str(a), str(b)) for a, b in raw.get("duplicates", []))
+    except (TypeError, KeyError, ValueError) as error:
+        raise InvalidSchema(
+            f"The schema is malformed: {error}.", hint="Start from GET /v1/datasets/{id}/schema."
+        ) from None
+    return Schema(columns, dialect, dependencies, duplicates)
+
+
+def merge_schema(current: Schema, patch: Any) -> Schema:
+    """Override parts of a schema: {"columns": [{"name": "age", "kind": "ordinal", ...}]}; unnamed parts stay.
+
+    A changed kind starts from the column's defaults for the properties that the old kind alone used.
+    """
+    if not isinstance(patch, Mapping) or not isinstance(patch.get("columns", []), list):
+        raise InvalidSchema(
+            "A schema patch is an object with a list `columns`.",
+            hint='e.g. {"columns": [{"name": "x", "kind": "text"}]}',
+        )
+    merged = current
+    for i, change in enumerate(patch.get("columns", [])):
+        if not isinstance(change, Mapping) or change.get("name") not in current:
+            raise InvalidSchema(
+                f"columns.{i} names no column of the table.",
+                hint=f"Columns: {', '.join(current.names[:30])}.",
+                errors=[Detail(("columns", i, "name"), "unknown column")],
+            )
+        old = merged[change["name"]]
+        base = old.to_json()
+        if change.get("kind", old.kind) != old.kind:
+            for key in ("categories", "minimum", "maximum", "decimals", "fixed_decimals", "datetime_format"):
+                base.pop(key, None)
+        merged = merged.with_column(column_from_json({**base, **change}, ("columns", i)))
+    return merged
