@@ -2,9 +2,9 @@
 
     python -m bench.tables --data DIR [--only adult titanic] [--out DIR]
 
-DIR holds one folder per table (NAME/FILE.csv.gz, see TABLES). For each table: seconds of the whole command, and violations of
+DIR holds one folder per table (NAME/FILE.csv.gz, see TABLES). For each table: seconds of the command; violations of
 the input's own schema in the output (unknown categories, values out of range, fractions in integer columns, other date
-formats), the largest difference of a column's missing share (points), and the share of synthetic rows that copy a real one.
+formats); the largest difference of a column's missing share (points); the share of synthetic rows that copy a real one.
 """
 
 from __future__ import annotations
