@@ -1,0 +1,155 @@
+"""What the service tells about its things, as frozen values. `raw` holds the whole answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Generic, Self, TypeVar
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    id: str
+    created_at: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        names = {f.name for f in fields(cls)} - {"raw"}
+        return cls(**{k: v for k, v in raw.items() if k in names}, raw=raw)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Record):
+    """state: pending (being profiled by job_id), ready, or rejected (problem says why)."""
+
+    name: str = ""
+    state: str = "pending"
+    bytes: int = 0
+    sha256: str = ""
+    row_count: int | None = None
+    column_count: int | None = None
+    job_id: str | None = None
+    problem: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """fraction: 0 to 1."""
+
+    name: str
+    state: str = "queued"
+    fraction: float = 0.0
+    message: str = ""
+    started_at: str | None = None
+    ended_at: str | None = None
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Step:
+        names = {f.name for f in fields(cls)}
+        return cls(**{k: v for k, v in raw.items() if k in names and v is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Record):
+    """state: queued, running, cancelling, succeeded, failed or cancelled. fraction: of all steps, 0 to 1.
+
+    result: ids of what it made: dataset_id, synthesizer_id, sample_id, report_id.
+    """
+
+    kind: str = ""
+    state: str = "queued"
+    attempt: int = 0
+    fraction: float = 0.0
+    steps: tuple[Step, ...] = ()
+    problem: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)
+    started_at: str | None = None
+    ended_at: str | None = None
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        steps = tuple(Step.from_json(s) for s in raw.get("steps") or ())
+        return super().from_json(
+            {**raw, "steps": steps, "result": raw.get("result") or {}, "fraction": raw.get("fraction") or 0.0}
+        )
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def step(self) -> Step | None:
+        """The step at work: the last that has started and not ended, else the last that has started."""
+        started = [s for s in self.steps if s.started_at]
+        running = [s for s in started if not s.ended_at]
+        return next(reversed(running or started), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesizer(Record):
+    dataset_id: str = ""
+    job_id: str = ""
+    manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Record):
+    dataset_id: str = ""
+    synthesizer_id: str = ""
+    job_id: str = ""
+    row_count: int = 0
+    where: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Record):
+    """metrics: one object per row {section, name, subject, value, ceiling, holdout, floor, direction, goal, ...}."""
+
+    dataset_id: str = ""
+    sample_id: str = ""
+    metrics: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    sections: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    meta: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key(Record):
+    """secret: the whole key, present once, in the answer that made it."""
+
+    name: str = ""
+    prefix: str = ""
+    role: str = ""
+    secret: str | None = field(default=None, repr=False)
+    last_used_at: str | None = None
+    revoked_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of a job's log. id grows; give it as `after` to go on from there."""
+
+    id: int
+    type: str
+    data: Mapping[str, Any]
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Page(Generic[R]):
+    """Part of a list. total: of the whole list. next_cursor: None on the last page."""
+
+    total: int
+    items: tuple[R, ...]
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)

@@ -1,0 +1,162 @@
+"""Jobs: order work, watch it, wait for it, stop it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from populace.errors import ApiError
+from populace.events import parse_events
+from populace.records import Event, Job
+from populace.resources.base import Resource, given
+from populace.transport import Transport
+
+REFRESH_SECONDS = 0.5
+SILENCE_SECONDS = 90.0
+"""An event stream that says nothing for so long, not even a heartbeat, is given up for polling."""
+
+
+class Jobs(Resource[Job]):
+    path = "/v1/jobs"
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport, Job)
+
+    def synthesize(
+        self,
+        dataset_id: str,
+        *,
+        rows: int | None = None,
+        target: str | None = None,
+        where: Sequence[str] = (),
+        seed: int | None = None,
+        holdout: float | None = None,
+        options: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Train on a dataset, draw a sample, evaluate it.
+
+        rows: of the sample; by default as many as the dataset has. target: column that utility is measured on.
+        where: conditions on the sample, e.g. "age>=65". holdout: share of rows kept from training, for the evaluation.
+        options: training options (see the README). idempotency_key: the same key again answers the same job.
+        Raises ApiError (`dataset_pending`, `invalid_condition`, ...).
+        """
+        return self.create(
+            given(
+                kind="synthesize",
+                dataset_id=dataset_id,
+                rows=rows,
+                target=target,
+                where=list(where) or None,
+                seed=seed,
+                holdout=holdout,
+                options=dict(options) if options else None,
+                name=name,
+            ),
+            idempotency_key=idempotency_key,
+        )
+
+    def sample(
+        self,
+        synthesizer_id: str,
+        rows: int,
+        *,
+        where: Sequence[str] = (),
+        seed: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """More rows from a trained synthesizer, without training again."""
+        spec = given(kind="sample", synthesizer_id=synthesizer_id, rows=rows, where=list(where) or None, seed=seed)
+        return self.create(spec, idempotency_key=idempotency_key)
+
+    def evaluate(self, sample_id: str, *, target: str | None = None, idempotency_key: str | None = None) -> Job:
+        """A report on a sample."""
+        spec = given(kind="evaluate", sample_id=sample_id, target=target)
+        return self.create(spec, idempotency_key=idempotency_key)
+
+    def create(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
+        """POST a job as the API takes it. A key of its own makes it safe to send again after a lost answer."""
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return Job.from_json(self._transport.json("POST", self.path, json=dict(spec), headers=headers, repeatable=True))
+
+    def dry_run(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """The resolved configuration and the estimates of what `create(spec)` would start; nothing is stored."""
+        raw = self._transport.json("POST", self.path, json=dict(spec), params={"dry_run": "true"}, repeatable=True)
+        return dict(raw)
+
+    def cancel(self, id: str) -> Job:
+        """Ask it to stop; the job ends as `cancelled` within seconds. Raises ApiError `conflict` when it has ended."""
+        return Job.from_json(self._transport.json("POST", self._url(id, "cancel")))
+
+    def events(self, id: str, *, after: int = 0) -> Iterator[Event]:
+        """The job's log as it is written (server-sent events), until its last event. after: id to go on from."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
+        url = self._url(id, "events")
+        with self._transport.stream(url, headers=headers, read_timeout=SILENCE_SECONDS) as response:
+            yield from parse_events(response.iter_lines())
+
+    def watch(self, id: str, *, deadline: float | None = None) -> Iterator[Job]:
+        """The job each time that something happened to it; the last one has ended.
+
+        Events wake it up, at most twice a second; when they cannot be had (a proxy that buffers), it polls.
+        deadline: on time.monotonic(); the iterator stops there, ended or not.
+        """
+        job = self.get(id)
+        yield job
+        after, streaming, seen = 0, True, time.monotonic()
+        while not job.ended:
+            try:
+                for event in self.events(id, after=after) if streaming else ():
+                    after = event.id
+                    if time.monotonic() - seen >= REFRESH_SECONDS:
+                        seen = time.monotonic()
+                        job = self.get(id)
+                        yield job
+                    if deadline is not None and time.monotonic() > deadline:
+                        return
+            except ApiError as error:
+                streaming = error.code == "unreachable"  # a lost connection may come back; anything else polls
+                time.sleep(REFRESH_SECONDS)
+            if deadline is not None and time.monotonic() > deadline:
+                return
+            job = self.get(id)
+            yield job
+            if not job.ended:
+                time.sleep(REFRESH_SECONDS)
+
+    def wait(
+        self,
+        id: str,
+        *,
+        timeout: float | None = None,
+        progress: bool | Callable[[Job], None] = False,
+        check: bool = True,
+    ) -> Job:
+        """Wait until the job has ended.
+
+        timeout: seconds; then ApiError `timeout` is raised and the job goes on. progress: True for a bar on standard
+        error, or a function that is called with the job as it changes. check: raise ApiError with the job's own
+        problem unless it succeeded.
+        """
+        from populace.progress import shown
+
+        deadline = None if timeout is None else time.monotonic() + timeout
+        job: Job | None = None
+        with shown(progress) as show:
+            for job in self.watch(id, deadline=deadline):
+                show(job)
+        if job is None or not job.ended:
+            raise ApiError("timeout", f"Job {id} has not ended after {timeout:g} s.", hint="It goes on; wait again.")
+        if check and job.state != "succeeded":
+            raise failure(job)
+        return job
+
+
+def failure(job: Job) -> ApiError:
+    """Why a job did not succeed."""
+    if job.problem:
+        return ApiError.from_problem(job.problem)
+    return ApiError(job.state, f"Job {job.id} was {job.state}.")
