@@ -52,9 +52,9 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         url = base_url or os.environ.get("POPULACE_URL") or DEFAULT_URL
-        self._transport = Transport(
-            url, api_key or default_key(url), timeout=timeout, retries=retries, transport=transport
-        )
+        key = api_key or default_key(url)
+        self._transport = Transport(url, key, timeout=timeout, retries=retries, transport=transport)
+        self.has_key = key is not None
         self.base_url = self._transport.base_url
         self.datasets = Datasets(self._transport)
         self.jobs = Jobs(self._transport)

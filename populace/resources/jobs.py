@@ -115,6 +115,8 @@ class Jobs(Resource[Job]):
                         seen = time.monotonic()
                         job = self.get(id)
                         yield job
+                        if job.ended:
+                            return
                     if deadline is not None and time.monotonic() > deadline:
                         return
             except ApiError as error:

@@ -1,0 +1,1 @@
+"""One module per command. Heavy imports stay inside the functions: `populace --help` must be instant."""

@@ -1,0 +1,142 @@
+"""populace jobs: order work, watch it, stop it."""
+
+from __future__ import annotations
+
+import json as json_module
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from populace.commands.common import ApiKey, AsJson, Url, connect, emit, emit_json, parse_options, say
+from populace.commands.nouns import Id, noun
+
+if TYPE_CHECKING:
+    from populace.client import Client
+    from populace.records import Job
+
+app = noun(
+    "jobs",
+    "Work: train and draw, draw more, evaluate; watch it and stop it.",
+    ("id", "kind", "state", "fraction", "attempt", "created_at"),
+    deletable=False,
+)
+
+Rows = Annotated[int | None, typer.Option(help="Rows of the sample; by default as many as the dataset has.")]
+Target = Annotated[str | None, typer.Option(help="Column to measure usefulness on.")]
+Where = Annotated[list[str] | None, typer.Option(help='Condition on the rows, e.g. "age>=65"; may be repeated.')]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same rows.")]
+Holdout = Annotated[float | None, typer.Option(help="Share of rows kept from training, for the evaluation.")]
+Option = Annotated[list[str] | None, typer.Option("--option", help="Training option NAME=VALUE; may be repeated.")]
+Wait = Annotated[bool, typer.Option(help="Wait until it has ended.")]
+
+
+def _ordered(client: Client, job: Job, wait: bool, json: bool) -> None:
+    if wait:
+        say(f"Job {job.id}")
+        job = client.jobs.wait(job.id, progress=True)
+    if json:
+        emit_json(dict(job.raw))
+    else:
+        emit(job.id)
+
+
+@app.command()
+def synthesize(
+    dataset: Annotated[str, typer.Argument(help="Id of a dataset.")],
+    rows: Rows = None,
+    target: Target = None,
+    where: Where = None,
+    seed: Seed = None,
+    holdout: Holdout = None,
+    option: Option = None,
+    name: Annotated[str | None, typer.Option(help="A name for the job.")] = None,
+    wait: Wait = True,
+    url: Url = None,
+    key: ApiKey = None,
+    json: AsJson = False,
+) -> None:
+    """Train on a dataset, draw a sample, evaluate it; prints the job's id.
+
+    Example: populace jobs synthesize DATASET --target income --json
+    """
+    options = parse_options(option or ())
+    with connect(url, key) as client:
+        job = client.jobs.synthesize(
+            dataset,
+            rows=rows,
+            target=target,
+            where=where or (),
+            seed=seed,
+            holdout=holdout,
+            options=options,
+            name=name,
+        )
+        _ordered(client, job, wait, json)
+
+
+@app.command()
+def sample(
+    synthesizer: Annotated[str, typer.Argument(help="Id of a synthesizer.")],
+    rows: Annotated[int, typer.Option(help="Rows to draw.")],
+    where: Where = None,
+    seed: Seed = None,
+    wait: Wait = True,
+    url: Url = None,
+    key: ApiKey = None,
+    json: AsJson = False,
+) -> None:
+    """More rows from a trained synthesizer, without training again; prints the job's id.
+
+    Example: populace jobs sample SYNTHESIZER --rows 10000 --where "age>=65" --where "sex=Female"
+    """
+    with connect(url, key) as client:
+        _ordered(client, client.jobs.sample(synthesizer, rows, where=where or (), seed=seed), wait, json)
+
+
+@app.command()
+def evaluate(
+    sample: Annotated[str, typer.Argument(help="Id of a sample.")],
+    target: Target = None,
+    wait: Wait = True,
+    url: Url = None,
+    key: ApiKey = None,
+    json: AsJson = False,
+) -> None:
+    """Make a report on a sample; prints the job's id."""
+    with connect(url, key) as client:
+        _ordered(client, client.jobs.evaluate(sample, target=target), wait, json)
+
+
+@app.command("wait")
+def wait_for(
+    id: Id,
+    timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most.")] = None,
+    url: Url = None,
+    key: ApiKey = None,
+    json: AsJson = False,
+) -> None:
+    """Wait until a job has ended; fails if the job failed."""
+    with connect(url, key) as client:
+        job = client.jobs.wait(id, timeout=timeout, progress=True)
+    if json:
+        emit_json(dict(job.raw))
+
+
+@app.command()
+def cancel(id: Id, url: Url = None, key: ApiKey = None) -> None:
+    """Ask a job to stop."""
+    with connect(url, key) as client:
+        say(f"Job {id}: {client.jobs.cancel(id).state}")
+
+
+@app.command()
+def events(
+    id: Id,
+    after: Annotated[int, typer.Option(help="Only events after this id.")] = 0,
+    url: Url = None,
+    key: ApiKey = None,
+) -> None:
+    """Print a job's events as they come, one JSON object per line, until it has ended."""
+    with connect(url, key) as client:
+        for event in client.jobs.events(id, after=after):
+            emit(json_module.dumps({"id": event.id, "type": event.type, "data": event.data}))

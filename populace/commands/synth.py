@@ -1,0 +1,132 @@
+"""populace synth: the whole job in one command, on a private service that lives as long as the command."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO, Annotated
+
+import typer
+
+from populace.commands.common import CommandError, emit_json, parse_options, say
+from populace.commands.datasets import read_schema
+from populace.commands.jobs import Holdout, Option, Rows, Seed, Target, Where
+from populace.commands.samples import check_ending
+
+
+def synth(
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="CSV, CSV.gz or Parquet.", exists=True, dir_okay=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help=".csv, .csv.gz or .parquet; by default CSV to standard output."),
+    ] = None,
+    rows: Rows = None,
+    target: Target = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="JSON file of overrides: {columns: [{name, kind, ...}]}.", exists=True, dir_okay=False),
+    ] = None,
+    where: Where = None,
+    seed: Seed = None,
+    holdout: Holdout = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report here, as one HTML page.")] = None,
+    option: Option = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Keep database and models here instead of a temporary place.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary place and say where it is.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print figures and paths as JSON; needs --output.")] = False,
+) -> None:
+    """Make a synthetic table out of INPUT: upload, train, draw, evaluate, download, all on this machine.
+
+    Needs no running service. A short scorecard goes to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage,
+    130 interrupted (the job is cancelled and temporary files are removed).
+
+    Examples:
+
+      populace synth census.csv --output synthetic.csv --target income --report report.html
+
+      populace synth census.parquet --rows 5000 --where "age>=65" --where "sex=Female" > older_women.csv
+    """
+    if output is not None:
+        check_ending(output)
+    elif json:
+        raise typer.BadParameter("needs --output: standard output cannot hold both.", param_hint="--json")
+    for file in (output, report):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise CommandError(f"There is no folder {file.absolute().parent}.", hint="Make it first.")
+    options = parse_options(option or ())
+    overrides = None if schema is None else read_schema(schema)
+
+    from populace.client import Client
+    from populace.embedded import EmbeddedService
+    from populace.pipeline import Order, run
+    from populace.scorecard import scorecard
+
+    order = Order(source, rows, target, tuple(where or ()), seed, holdout, options, overrides)
+    sink: Path | IO[bytes] = output or sys.stdout.buffer
+    with (
+        terminated(),
+        place(home, keep) as folder,
+        EmbeddedService(folder) as service,
+        Client(service.url, service.key) as client,
+    ):
+        outcome = run(client, order, sink, report)
+        sample = client.samples.get(outcome.sample_id)
+    say(f"{sample.row_count:,} rows in {outcome.seconds['all']:.0f} s")
+    for line in scorecard(outcome.report.metrics).splitlines():
+        say(line)
+    for what, file in (("Synthetic table", output), ("Report", report)):
+        if file is not None:
+            say(f"{what}: {file}")
+    if json:
+        emit_json(
+            {
+                "output": str(output),
+                "report": None if report is None else str(report),
+                "home": str(folder) if keep or home else None,
+                "rows": sample.row_count,
+                "seconds": dict(outcome.seconds),
+                "dataset": dict(outcome.dataset.raw),
+                "job": dict(outcome.job.raw),
+                "metrics": [dict(m) for m in outcome.report.metrics],
+            }
+        )
+
+
+@contextmanager
+def place(home: Path | None, keep: bool) -> Iterator[Path]:
+    """The folder that holds the service's state: `home`, or a private temporary one that is removed."""
+    if home is not None:
+        yield home
+        return
+    folder = Path(tempfile.mkdtemp(prefix="populace-"))
+    try:
+        yield folder
+    finally:
+        if keep:
+            say(f"Kept: {folder}")
+        else:
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def terminated() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does: jobs are cancelled, files removed."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

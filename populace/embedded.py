@@ -1,0 +1,95 @@
+"""A whole service inside this process: migrations, API on a free loopback port, workers. For one job or one demo."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from populace.commands.common import CommandError
+
+START_SECONDS = 30.0
+
+
+class EmbeddedService:
+    """Context manager; `url` and `key` are known inside.
+
+    home: folder for the database and the key (mode 0700); whatever POPULACE_DATABASE_URL, POPULACE_BROKER_URL and
+    POPULACE_STORAGE_URL say, nothing leaves it. port: 0 for a free one.
+    Leaving it stops the workers (running jobs are stopped with their processes) and then the API.
+    """
+
+    def __init__(self, home: Path, *, port: int = 0) -> None:
+        self.home = home
+        self._port = port
+        self.url = ""
+        self.key = ""
+
+    def __enter__(self) -> Self:
+        import uvicorn
+
+        from service.db import migrate
+        from service.main import create_app
+        from service.settings import Settings
+        from worker.embedded import Embedded
+
+        self.home.mkdir(parents=True, exist_ok=True)
+        os.chmod(self.home, 0o700)
+        settings = Settings(
+            mode="embedded",
+            home=self.home,
+            work_dir=None,
+            database_url=None,
+            broker_url=None,
+            storage_url=None,
+            host="127.0.0.1",
+            port=self._port,
+        )
+        migrate.upgrade(settings)
+        app = create_app(settings)
+        listener = listen("127.0.0.1", self._port)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="api", daemon=True
+        )
+        self._worker = Embedded(settings)
+        self._thread.start()
+        self._wait_until_up()
+        self._worker.start()
+        self.key = (self.home / "key").read_text(encoding="utf-8").strip()
+        return self
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise CommandError("The embedded service did not start.", hint="`populace doctor` may say why.")
+            time.sleep(0.02)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.stop()
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises CommandError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CommandError(
+            f"Port {port} on {host} cannot be used: {error.strerror}.", hint="Choose another with --port."
+        ) from error
+    return listener

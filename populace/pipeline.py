@@ -1,0 +1,93 @@
+"""The whole way through the API, as `populace synth` and `populace demo` go it: upload, train, download, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from populace.client import Client
+from populace.commands.common import say, size
+from populace.errors import ApiError
+from populace.records import Dataset, Job, Report
+
+CANCEL_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for. None: the service's default. schema: overrides, or a whole schema if it has a version."""
+
+    source: Path
+    rows: int | None = None
+    target: str | None = None
+    where: tuple[str, ...] = ()
+    seed: int | None = None
+    holdout: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """seconds: wall clock by stage."""
+
+    dataset: Dataset
+    job: Job
+    report: Report
+    seconds: Mapping[str, float]
+
+    @property
+    def sample_id(self) -> str:
+        return str(self.job.result["sample_id"])
+
+
+def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | None) -> Outcome:
+    """Run `order` and write the sample to `output` and the page to `report`.
+
+    An interrupt cancels the running job and waits for that before it goes on up. Raises ApiError, OSError.
+    """
+    began = time.monotonic()
+    say(f"Uploading {order.source.name} ({size(order.source.stat().st_size)})")
+    dataset = client.datasets.upload(order.source)
+    if dataset.job_id is None:
+        raise ApiError("unexpected_answer", "The service did not say which job profiles the dataset.")
+    _wait(client, dataset.job_id)
+    dataset = client.datasets.get(dataset.id)
+    if order.schema is not None:
+        client.datasets.set_schema(dataset.id, order.schema, replace="version" in order.schema)
+    profiled = time.monotonic()
+    say(f"{dataset.row_count:,} rows, {dataset.column_count} columns; training")
+    job = client.jobs.synthesize(
+        dataset.id,
+        rows=order.rows,
+        target=order.target,
+        where=order.where,
+        seed=order.seed,
+        holdout=order.holdout,
+        options=order.options,
+    )
+    job = _wait(client, job.id)
+    worked = time.monotonic()
+    client.samples.download(str(job.result["sample_id"]), output)
+    found = client.reports.get(str(job.result["report_id"]))
+    if report is not None:
+        client.reports.download(found.id, report)
+    ended = time.monotonic()
+    seconds = {"profile": profiled - began, "job": worked - profiled, "download": ended - worked, "all": ended - began}
+    return Outcome(dataset, job, found, {k: round(v, 2) for k, v in seconds.items()})
+
+
+def _wait(client: Client, job_id: str) -> Job:
+    try:
+        return client.jobs.wait(job_id, progress=True)
+    except KeyboardInterrupt:
+        say("Cancelling; once more to leave at once.")
+        try:
+            client.jobs.cancel(job_id)
+            client.jobs.wait(job_id, timeout=CANCEL_SECONDS, check=False)
+        except ApiError as error:
+            say(f"error: {error.message}")
+        raise

@@ -1,0 +1,276 @@
+"""The command line: where things are printed, how it fails, how quick it is."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from populace.cli import app
+from populace.client import Client
+from populace.commands import common
+from populace.commands.common import CommandError, clean, parse_options, size, table
+from populace.errors import ApiError
+from populace.records import Dataset, Job, Key, Page, Sample
+from populace.scorecard import scorecard
+
+run = CliRunner().invoke
+COMMANDS = ["serve", "worker", "migrate", "doctor", "demo", "synth", "datasets", "jobs", "samples", "reports", "keys"]
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POPULACE_HOME", str(tmp_path))
+    monkeypatch.delenv("POPULACE_URL", raising=False)
+    monkeypatch.setenv("POPULACE_API_KEY", "pop_a_b")
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, Any], None]:
+    """Replace one call of the client: answering("datasets", "get", value or error or function)."""
+
+    def replace(noun: str, verb: str, answer: Any) -> None:
+        cls = type(getattr(Client("http://service", "k"), noun))
+
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer(*args, **kwargs) if callable(answer) else answer
+
+        monkeypatch.setattr(cls, verb, call)
+
+    return replace
+
+
+def test_help_is_instant_and_names_every_command() -> None:
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", "from populace.cli import main; main()", "--help"], capture_output=True
+    )
+    assert time.monotonic() - began < 1.5  # 0.15 s alone on a core; the machine may be busy
+    for command in [
+        "serve",
+        "worker",
+        "migrate",
+        "doctor",
+        "demo",
+        "synth",
+        "datasets",
+        "jobs",
+        "samples",
+        "reports",
+        "keys",
+    ]:
+        assert f"\n  {command}" in done.stdout.decode()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys, populace.cli; print([m for m in ('httpx', 'rich', 'numpy', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_version() -> None:
+    assert run(app, ["--version"]).stdout.startswith("populace ")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["synth"],
+        ["synth", "does-not-exist.csv"],
+        ["synth", __file__, "--output", "out.xlsx"],
+        ["synth", __file__, "--json"],
+        ["synth", __file__, "--option", "steps"],
+        ["jobs", "sample", "s"],
+        ["jobs", "sample", "s", "--rows", "many"],
+        ["samples", "download", "s", "out.ods"],
+        ["no-such-command"],
+        ["demo", "--rows", "0"],
+    ],
+)
+def test_wrong_usage_is_2(args: list[str]) -> None:
+    result = run(app, args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr
+
+
+def test_a_refusal_is_1_with_reason_places_and_hint(answering: Callable[[str, str, Any], None]) -> None:
+    error = ApiError(
+        "invalid_condition",
+        "There is no column 'x'.",
+        hint="Did you mean age?",
+        errors=[{"loc": ["where", 0], "msg": "unknown column", "hint": ""}],
+        status=422,
+    )
+    answering("jobs", "sample", error)
+    result = run(app, ["jobs", "sample", "s", "--rows", "5", "--where", "x>1"])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "error: There is no column 'x'.",
+        "  where 0: unknown column",
+        "hint: Did you mean age?",
+    ]
+
+
+def test_no_service_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(app, ["datasets", "list", "--url", "http://127.0.0.1:9"])
+    assert result.exit_code == 1
+    assert "populace serve" in result.stderr
+    monkeypatch.delenv("POPULACE_API_KEY")
+    result = run(app, ["datasets", "list"])
+    assert result.exit_code == 1
+    assert "POPULACE_API_KEY" in result.stderr
+
+
+def test_interrupted_is_130(answering: Callable[[str, str, Any], None]) -> None:
+    answering("jobs", "wait", KeyboardInterrupt())
+    result = run(app, ["jobs", "wait", "j"])
+    assert result.exit_code == 130
+    assert result.stderr == "Interrupted.\n"
+
+
+def test_a_file_error_is_one_line(answering: Callable[[str, str, Any], None]) -> None:
+    answering("samples", "download", PermissionError(13, "Permission denied", "/closed/o.csv"))
+    result = run(app, ["samples", "download", "s", "/closed/o.csv"])
+    assert (result.exit_code, result.stderr) == (1, "error: Permission denied: /closed/o.csv\n")
+
+
+def test_a_bug_keeps_its_traceback(answering: Callable[[str, str, Any], None]) -> None:
+    answering("datasets", "get", ZeroDivisionError("bug"))
+    assert isinstance(run(app, ["datasets", "show", "d"]).exception, ZeroDivisionError)
+
+
+def test_lists_as_text_and_as_json(answering: Callable[[str, str, Any], None]) -> None:
+    raw = {"id": "d1", "name": "evil\x1b[31m\nname", "state": "ready", "row_count": 7, "bytes": 120}
+    answering("datasets", "list", Page(3, (Dataset.from_json(raw),), "c"))
+    result = run(app, ["datasets", "list"])
+    header, line = result.stdout.splitlines()
+    assert header.split() == ["id", "name", "state", "row_count", "column_count", "bytes", "created_at"]
+    assert "\x1b" not in line
+    assert "evil [31m name" in line
+    assert "1 of 3" in result.stderr
+    found = json.loads(run(app, ["datasets", "list", "--json"]).stdout)
+    assert found == {"total": 3, "items": [raw]}
+
+
+def test_upload_waits_and_prints_the_id(answering: Callable[[str, str, Any], None], tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("a\n1\n")
+    answering("datasets", "upload", Dataset(id="d", job_id="j"))
+    answering("datasets", "get", Dataset(id="d", state="ready", name="t.csv", bytes=4, row_count=1, column_count=1))
+    waited: list[str] = []
+    answering("jobs", "wait", lambda id, **_: waited.append(id))
+    result = run(app, ["datasets", "upload", str(file)])
+    assert (result.exit_code, result.stdout, waited) == (0, "d\n", ["j"])
+    assert "1 rows, 1 columns" in result.stderr
+
+
+def test_orders_pass_on_what_was_given(answering: Callable[[str, str, Any], None]) -> None:
+    given: dict[str, Any] = {}
+
+    def synthesize(dataset: str, **kwargs: Any) -> Job:
+        given.update(kwargs, dataset=dataset)
+        return Job(id="j", raw={"id": "j"})
+
+    answering("jobs", "synthesize", synthesize)
+    args = "jobs synthesize d --no-wait --rows 5 --where age>=65 --where sex=F --seed 0 --option steps=9 --option a=b"
+    result = run(app, args.split())
+    assert (result.exit_code, result.stdout) == (0, "j\n")
+    assert given == {
+        "dataset": "d",
+        "rows": 5,
+        "target": None,
+        "where": ["age>=65", "sex=F"],
+        "seed": 0,
+        "holdout": None,
+        "options": {"steps": 9, "a": "b"},
+        "name": None,
+    }
+
+
+def test_delete_asks_first(answering: Callable[[str, str, Any], None]) -> None:
+    gone: list[str] = []
+    answering("samples", "delete", gone.append)
+    refused = run(app, ["samples", "delete", "s"], input="n\n")
+    assert refused.exit_code != 0
+    assert gone == []
+    assert run(app, ["samples", "delete", "s", "--yes"]).exit_code == 0
+    assert gone == ["s"]
+
+
+def test_a_schema_file_that_is_no_schema(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    for content in ("{", "[1]"):
+        file.write_text(content)
+        result = run(app, ["datasets", "schema", "d", "--set", str(file)])
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"error: {file}")
+
+
+def test_a_new_key_is_printed_alone(answering: Callable[[str, str, Any], None]) -> None:
+    answering("keys", "create", lambda name, role: Key(id="k", secret=f"pop_{role}"))
+    result = run(app, ["keys", "create", "someone", "--admin"])
+    assert result.stdout == "pop_admin\n"
+
+
+def test_samples_show_their_conditions(answering: Callable[[str, str, Any], None]) -> None:
+    answering("samples", "list", Page(1, (Sample(id="s", where=("age>=65", "sex=F"), row_count=5),)))
+    assert "age>=65, sex=F" in run(app, ["samples", "list"]).stdout
+
+
+def test_settings_at_fault_are_named_without_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POPULACE_PORT", "secret-value")
+    result = run(app, ["migrate"])
+    assert result.exit_code == 1
+    assert "POPULACE_PORT" in result.stderr
+    assert "secret-value" not in result.stderr
+
+
+def test_helpers() -> None:
+    assert clean("a\tb\r\nc\x00d\u202ee") == "a b  c d e"
+    assert [size(n) for n in (None, 0, 999, 1000, 1_234_567, 10**16)] == [
+        "",
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "1.2 MB",
+        "10000.0 TB",
+    ]
+    assert parse_options(["a=1", "b=x=y", 'c={"d": null}', "e=true"]) == {
+        "a": 1,
+        "b": "x=y",
+        "c": {"d": None},
+        "e": True,
+    }
+    with pytest.raises(typer.BadParameter):
+        parse_options(["=1"])
+    assert table([["a", 1], ["bcd", 22]], ["name", "n"]).splitlines() == ["name   n", "a      1", "bcd   22"]
+    assert table([], ["x", "y"]) == "x  y"
+    assert isinstance(CommandError("m"), common.Explained)
+    assert not isinstance(ValueError("m"), common.Explained)
+
+
+def test_scorecard_shows_the_whole_table_only_and_judges_by_goal() -> None:
+    row = {"subject": "", "value": 0.5, "ceiling": 0.4, "holdout": 0.45, "floor": 9.0, "note": ""}
+    metrics = [
+        {**row, "name": "shape", "direction": "lower", "goal": 0.8},
+        {**row, "name": "c2st", "direction": "higher", "goal": 0.92},
+        {**row, "name": "dcr", "direction": "target", "goal": 0.5},
+        {**row, "name": "shape", "subject": "age", "direction": "lower", "goal": None},
+        {**row, "name": "mle", "value": None, "note": "no target", "direction": "higher", "goal": 0.9},
+    ]
+    lines = scorecard(metrics).splitlines()
+    assert len(lines) == 5
+    assert lines[1].endswith("ok")
+    assert lines[2].endswith("misses")
+    assert lines[3].endswith("0.5")
+    assert lines[4].endswith("no target")
