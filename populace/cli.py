@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from populace.commands import datasets, jobs, keys, reports, samples
-from populace.commands.common import emit, group
+from populace.commands.common import group
 from populace.commands.demo import demo
 from populace.commands.doctor import doctor
 from populace.commands.serve import migrate, serve, worker
 from populace.commands.synth import synth
+from populace.console import emit
 
 app = group("Populace turns a confidential table into a synthetic one, and shows what it is worth.")
 

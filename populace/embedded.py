@@ -6,11 +6,16 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from populace.commands.common import CommandError
+from populace.console import CommandError
+
+if TYPE_CHECKING:
+    import uvicorn
 
 START_SECONDS = 30.0
 
@@ -50,34 +55,41 @@ class EmbeddedService:
             port=self._port,
         )
         migrate.upgrade(settings)
-        app = create_app(settings)
         listener = listen("127.0.0.1", self._port)
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="api", daemon=True
+        config = uvicorn.Config(
+            create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=2
         )
-        self._worker = Embedded(settings)
-        self._thread.start()
-        self._wait_until_up()
-        self._worker.start()
+        with ExitStack() as stack:
+            stack.enter_context(serving(uvicorn.Server(config), listener))
+            worker = Embedded(settings)
+            stack.callback(worker.stop)
+            worker.start()
+            self._stack = stack.pop_all()
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.key = (self.home / "key").read_text(encoding="utf-8").strip()
         return self
-
-    def _wait_until_up(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise CommandError("The embedded service did not start.", hint="`populace doctor` may say why.")
-            time.sleep(0.02)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._worker.stop()
-        self._server.should_exit = True
-        self._thread.join(timeout=10)
+        self._stack.close()
+
+
+@contextmanager
+def serving(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+    """The API in a thread, from when it is up. Raises CommandError when it does not come up."""
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="api", daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise CommandError("The embedded service did not start.", hint="`populace doctor` may say why.")
+            time.sleep(0.02)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
 
 
 def listen(host: str, port: int) -> socket.socket:

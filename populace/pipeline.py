@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from populace.client import Client
-from populace.commands.common import say, size
+from populace.console import say, size
 from populace.errors import ApiError
 from populace.records import Dataset, Job, Report
 

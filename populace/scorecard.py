@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from populace.commands.common import table
+from populace.console import table
 
 HEADER = ("metric", "sample", "real holdout", "bootstrap", "independent", "goal", "")
 

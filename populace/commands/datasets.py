@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from populace.commands.common import ApiKey, AsJson, CommandError, Url, connect, emit, emit_json, say, size
+from populace.commands.common import ApiKey, AsJson, Url, connect
 from populace.commands.nouns import Id, noun
+from populace.console import CommandError, emit, emit_json, say, size
 
 app = noun(
     "datasets",

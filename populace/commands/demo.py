@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from populace.commands.common import say
 from populace.commands.jobs import Option
 from populace.commands.synth import place, terminated
+from populace.console import say
 
 
 def demo(

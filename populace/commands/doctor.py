@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from populace.commands.common import EXIT_FAILURE, clean, emit, emit_json
+from populace.commands.common import EXIT_FAILURE
 from populace.commands.serve import Home, load_settings
+from populace.console import clean, emit, emit_json
 
 
 def doctor(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from populace.commands.common import ApiKey, AsJson, Url, connect, emit, emit_json, parse_options, say
+from populace.commands.common import ApiKey, AsJson, Url, connect, parse_options
 from populace.commands.nouns import Id, noun
+from populace.console import emit, emit_json, say
 
 if TYPE_CHECKING:
     from populace.client import Client

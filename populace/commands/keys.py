@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from populace.commands.common import ApiKey, AsJson, Url, connect, emit, emit_json, say
+from populace.commands.common import ApiKey, AsJson, Url, connect
 from populace.commands.nouns import noun
+from populace.console import emit, emit_json, say
 
 app = noun("keys", "API keys.", ("id", "name", "prefix", "role", "created_at", "last_used_at", "revoked_at"))
 

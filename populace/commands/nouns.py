@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from populace.commands.common import ApiKey, AsJson, Url, Yes, connect, emit, emit_json, group, say, table
+from populace.commands.common import ApiKey, AsJson, Url, Yes, connect, group
+from populace.console import emit, emit_json, say, table
 
 Id = Annotated[str, typer.Argument(help="Its id.", show_default=False)]
 Limit = Annotated[int, typer.Option(help="At most so many, newest first.", min=1)]

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from populace.commands.common import ApiKey, Url, connect, emit
+from populace.commands.common import ApiKey, Url, connect
 from populace.commands.nouns import Id, noun
+from populace.console import emit
 from populace.scorecard import scorecard
 
 app = noun("reports", "What samples are worth.", ("id", "sample_id", "dataset_id", "created_at"), deletable=False)

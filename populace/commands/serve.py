@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from populace.commands.common import CommandError, say
+from populace.console import CommandError, say
 
 if TYPE_CHECKING:
     from service.settings import Settings

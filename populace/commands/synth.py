@@ -14,10 +14,11 @@ from typing import IO, Annotated
 
 import typer
 
-from populace.commands.common import CommandError, emit_json, parse_options, say
+from populace.commands.common import parse_options
 from populace.commands.datasets import read_schema
 from populace.commands.jobs import Holdout, Option, Rows, Seed, Target, Where
 from populace.commands.samples import check_ending
+from populace.console import CommandError, emit_json, say
 
 
 def synth(

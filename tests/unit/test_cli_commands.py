@@ -12,10 +12,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from populace import console
 from populace.cli import app
 from populace.client import Client
-from populace.commands import common
-from populace.commands.common import CommandError, clean, parse_options, size, table
+from populace.commands.common import parse_options
+from populace.console import CommandError, clean, size, table
 from populace.errors import ApiError
 from populace.records import Dataset, Job, Key, Page, Sample
 from populace.scorecard import scorecard
@@ -255,8 +256,8 @@ def test_helpers() -> None:
         parse_options(["=1"])
     assert table([["a", 1], ["bcd", 22]], ["name", "n"]).splitlines() == ["name   n", "a      1", "bcd   22"]
     assert table([], ["x", "y"]) == "x  y"
-    assert isinstance(CommandError("m"), common.Explained)
-    assert not isinstance(ValueError("m"), common.Explained)
+    assert isinstance(CommandError("m"), console.Explained)
+    assert not isinstance(ValueError("m"), console.Explained)
 
 
 def test_scorecard_shows_the_whole_table_only_and_judges_by_goal() -> None:
