@@ -1,0 +1,32 @@
+"""Rough cost of a job before it runs. Figures: two cores, no GPU; measured on the tables named in bench/README.md."""
+
+from __future__ import annotations
+
+from service.jobs.schemas import Estimates
+from service.jobs.specs import Resolved
+
+START_SECONDS = 6.0
+"""Starting the child process and importing its libraries."""
+TRAIN_SECONDS = 90.0
+"""Training is bounded by steps rather than by rows; narrow tables take less."""
+TRAIN_COLUMNS = 15
+ROWS_PER_SECOND = 60_000.0
+"""Rows drawn per second, times columns: one pass per column at ~4,000 rows/s for 15 columns."""
+EVALUATE_SECONDS = 40.0
+BASE_BYTES = 600 * 1024**2
+CELL_BYTES = 60
+CSV_CELL_BYTES = 8
+
+
+def estimate(job: Resolved) -> Estimates:
+    """Seconds and bytes for a resolved job."""
+    cells = job.rows * job.columns
+    seconds = START_SECONDS
+    if job.kind == "synthesize":
+        seconds += TRAIN_SECONDS * max(job.columns / TRAIN_COLUMNS, 0.3)
+    if job.kind in ("synthesize", "sample"):
+        seconds += cells / ROWS_PER_SECOND
+    if job.kind in ("synthesize", "evaluate"):
+        seconds += EVALUATE_SECONDS
+    memory = BASE_BYTES + (CELL_BYTES * cells if job.kind != "sample" else 0)
+    return Estimates(seconds=round(seconds, 1), memory_bytes=memory, sample_bytes=cells * CSV_CELL_BYTES)

@@ -1,0 +1,85 @@
+"""How a job ends without a result: failed, cancelled, or given another attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from models.errors import Cancelled, Conflict
+from service.db.tables import Blob, Dataset, Job
+from service.jobs.lifecycle.types import ENDED, Claim, Event, emit, hold, hold_claim, now
+
+
+def retire(session: Session, *blob_ids: str | None) -> list[str]:
+    """Mark blobs as rubbish in this transaction; delete them after commit, else the sweep does."""
+    ids = [b for b in blob_ids if b]
+    if ids:
+        session.flush()
+        session.execute(update(Blob).where(Blob.id.in_(ids)).values(state="writing"))
+    return ids
+
+
+def end(
+    session: Session,
+    job: Job,
+    state: str,
+    *,
+    problem: Mapping[str, Any] | None = None,
+    result: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Last change of a job, with its final event. The caller holds the job. Answers blobs to delete after commit.
+
+    The upload of a profile job without success is rejected: nothing of its data is kept.
+    """
+    assert state in ENDED
+    checkpoint = job.checkpoint_blob_id
+    job.state, job.ended_at, job.lease_until = state, now(session), None
+    job.checkpoint_blob_id = None
+    job.problem = dict(problem) if problem else None
+    job.result = dict(result) if result else None
+    blobs = retire(session, checkpoint)
+    if job.kind == "profile" and state != "succeeded" and job.dataset_id:
+        blobs += reject(session, job.dataset_id, problem or Cancelled("The upload was cancelled.").to_problem())
+    emit(session, job, Event("state", {"state": state, "attempt": job.attempt, "problem": problem, "result": result}))
+    return blobs
+
+
+def reject(session: Session, dataset_id: str, problem: Mapping[str, Any]) -> list[str]:
+    """The upload is no usable table. Answers its blobs, to delete after commit."""
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None or dataset.state != "pending":
+        return []
+    blobs = (dataset.upload_blob_id, dataset.table_blob_id)
+    dataset.state, dataset.problem = "rejected", dict(problem)
+    dataset.upload_blob_id = dataset.table_blob_id = None
+    return retire(session, *blobs)
+
+
+def fail(session: Session, claim: Claim, problem: Mapping[str, Any]) -> list[str]:
+    """The work cannot be done. Raises FencedError; answers blobs to delete after commit."""
+    return end(session, hold_claim(session, claim), "failed", problem=problem)
+
+
+def cancelled(session: Session, claim: Claim) -> list[str]:
+    """The work has stopped as asked. Raises FencedError; answers blobs to delete after commit."""
+    return end(session, hold_claim(session, claim, "cancelling"), "cancelled")
+
+
+def cancel(session: Session, job_id: str) -> list[str]:
+    """Ask for an end. A queued job ends at once, a running one when its worker has stopped it.
+
+    Answers blobs to delete after commit. Raises Conflict if the job has ended with another outcome.
+    """
+    job = hold(session, job_id, "queued", "running", "cancelling", *ENDED)
+    if job is None or job.state in ("cancelling", "cancelled"):
+        return []
+    if job.state == "queued":
+        return end(session, job, "cancelled")
+    if job.state == "running":
+        job.state = "cancelling"
+        emit(session, job, Event("state", {"state": "cancelling", "attempt": job.attempt}))
+        return []
+    raise Conflict(f"The job has {job.state} already.", hint="Only queued and running jobs can be cancelled.")

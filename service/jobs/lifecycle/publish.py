@@ -1,0 +1,116 @@
+"""The last transaction of a job: all its results become visible at once, or none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.db.base import new_id
+from service.db.tables import Dataset, Job, Sample, Synthesizer
+from service.jobs.lifecycle.ends import end
+from service.jobs.lifecycle.types import Claim, FencedError, hold_claim
+from service.reports import repository as reports
+
+
+def publish(session: Session, claim: Claim, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> list[str]:
+    """Publish the outcome of `claim` and end the job as succeeded. Raises FencedError: then nothing is published.
+
+    outcome: what the child reported (see worker.runner). blobs: name of an artifact -> id of its complete blob.
+    Answers blobs to delete after commit.
+    """
+    job = hold_claim(session, claim)
+    result = {
+        "profile": _profile,
+        "synthesize": _synthesize,
+        "sample": _sample,
+        "evaluate": _evaluate,
+    }[claim.kind](session, job, outcome, blobs)
+    session.flush()
+    return end(session, job, "succeeded", result=result)
+
+
+def _profile(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
+    dataset = session.get(Dataset, job.dataset_id, with_for_update=True)
+    if dataset is None or dataset.state != "pending":
+        raise FencedError(job.id)
+    dataset.state, dataset.table_blob_id = "ready", blobs["table"]
+    dataset.schema, dataset.schema_version = outcome["schema"], 1
+    dataset.profile = outcome["profile"]
+    dataset.row_count, dataset.column_count = outcome["rows"], len(outcome["schema"]["columns"])
+    return {"dataset_id": dataset.id}
+
+
+def _synthesize(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
+    synthesizer = Synthesizer(
+        id=new_id("syn"),
+        tenant_id=job.tenant_id,
+        dataset_id=job.dataset_id,
+        job_id=job.id,
+        artifact_blob_id=blobs["synthesizer"],
+        schema=outcome["schema"],
+        manifest=outcome["manifest"],
+    )
+    session.add(synthesizer)
+    session.flush()
+    sample = _add_sample(session, job, synthesizer, outcome, blobs)
+    report_id = _add_report(session, job, sample, outcome)
+    return {
+        "dataset_id": synthesizer.dataset_id,
+        "synthesizer_id": synthesizer.id,
+        "sample_id": sample.id,
+        "report_id": report_id,
+    }
+
+
+def _sample(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
+    synthesizer = session.get(Synthesizer, job.synthesizer_id)
+    if synthesizer is None:
+        raise FencedError(job.id)
+    sample = _add_sample(session, job, synthesizer, outcome, blobs)
+    return {"dataset_id": sample.dataset_id, "synthesizer_id": synthesizer.id, "sample_id": sample.id}
+
+
+def _evaluate(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
+    sample = session.get(Sample, job.sample_id)
+    if sample is None:
+        raise FencedError(job.id)
+    report_id = _add_report(session, job, sample, outcome)
+    return {
+        "dataset_id": sample.dataset_id,
+        "synthesizer_id": sample.synthesizer_id,
+        "sample_id": sample.id,
+        "report_id": report_id,
+    }
+
+
+def _add_sample(
+    session: Session, job: Job, synthesizer: Synthesizer, outcome: Mapping[str, Any], blobs: Mapping[str, str]
+) -> Sample:
+    sample = Sample(
+        id=new_id("smp"),
+        tenant_id=job.tenant_id,
+        dataset_id=synthesizer.dataset_id,
+        synthesizer_id=synthesizer.id,
+        job_id=job.id,
+        row_count=outcome["rows"],
+        where=list(job.spec.get("where", [])),
+        seed=job.spec["seed"],
+        schema=synthesizer.schema,
+        table_blob_id=blobs["sample"],
+    )
+    session.add(sample)
+    session.flush()
+    return sample
+
+
+def _add_report(session: Session, job: Job, sample: Sample, outcome: Mapping[str, Any]) -> str:
+    return reports.add(
+        session,
+        tenant_id=job.tenant_id,
+        dataset_id=sample.dataset_id,
+        sample_id=sample.id,
+        job_id=job.id,
+        evaluation=outcome["evaluation"],
+    )

@@ -1,0 +1,55 @@
+"""What a worker writes while it works: steps, events, checkpoints. All fenced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import insert, update
+from sqlalchemy.orm import Session
+
+from models.errors import PopulaceError
+from service.db.tables import JobEvent, JobStep
+from service.jobs.lifecycle.claims import requeue
+from service.jobs.lifecycle.ends import end, retire
+from service.jobs.lifecycle.types import Claim, Event, StepReport, emit, hold_claim, now
+
+
+def record(session: Session, claim: Claim, steps: Mapping[str, StepReport], events: Iterable[Event] = ()) -> None:
+    """Write how far the steps are, and append events. Raises FencedError."""
+    job = hold_claim(session, claim)
+    moment = now(session)
+    for name, report in steps.items():
+        session.execute(
+            update(JobStep)
+            .where(JobStep.job_id == job.id, JobStep.name == name)
+            .values(
+                fraction=min(max(report.fraction, 0.0), 1.0),
+                message=report.message[:2000],
+                started_at=None if report.started_ago is None else moment - report.started_ago,
+                ended_at=None if report.ended_ago is None else moment - report.ended_ago,
+            )
+        )
+    rows = [{"job_id": job.id, "attempt": job.attempt, "type": e.type, "data": dict(e.data)} for e in events]
+    if rows:
+        session.execute(insert(JobEvent), rows)
+
+
+def save_checkpoint(session: Session, claim: Claim, blob_id: str) -> list[str]:
+    """Training resumes from this blob. Raises FencedError; answers the blob that it replaces, to delete after commit."""
+    job = hold_claim(session, claim)
+    old = job.checkpoint_blob_id
+    job.checkpoint_blob_id = blob_id
+    emit(session, job, Event("checkpoint", {"attempt": job.attempt}))
+    return retire(session, old)
+
+
+def crashed(session: Session, claim: Claim, problem: PopulaceError) -> tuple[list[str], str | None]:
+    """The child died without a word: another attempt, or failed after the last one. Raises FencedError.
+
+    Answers (blobs to delete after commit, the queue to hint at if it is queued again).
+    """
+    job = hold_claim(session, claim)
+    if job.attempt >= job.max_attempts:
+        return end(session, job, "failed", problem=problem.to_problem()), None
+    requeue(session, job, problem.error_code)
+    return [], job.queue

@@ -1,0 +1,119 @@
+"""Requests and answers of /v1/jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+
+MAX_SEED = 2**32 - 1
+
+Rows = Annotated[StrictInt, Field(ge=1, description="Rows of the sample.")]
+Seed = Annotated[StrictInt, Field(ge=0, le=MAX_SEED, description="Same seed, same result; chosen if not given.")]
+Where = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=10_000)]],
+    Field(max_length=100, description='Conditions that every row meets, e.g. "age>=65", "sex=Female".'),
+]
+Target = Annotated[str, Field(min_length=1, max_length=1_000, description="Column to predict in the utility section.")]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SynthesizeRequest(_Request):
+    """Train a synthesizer, draw a sample from it and evaluate the sample."""
+
+    kind: Literal["synthesize"]
+    dataset_id: str
+    rows: Rows | None = Field(None, description="Default: as many as the dataset has.")
+    target: Target | None = None
+    where: Where = []
+    seed: Seed | None = None
+    holdout: float = Field(0.1, ge=0.0, le=0.5, allow_inf_nan=False, description="Share of rows kept from training.")
+    options: dict[str, Any] = Field({}, description="Of the generator, by name.")
+    name: str | None = Field(None, max_length=200)
+    privacy: Any = Field(None, description="Not in this release.")
+
+
+class SampleRequest(_Request):
+    """Draw another sample from a trained synthesizer."""
+
+    kind: Literal["sample"]
+    synthesizer_id: str
+    rows: Rows
+    where: Where = []
+    seed: Seed | None = None
+
+
+class EvaluateRequest(_Request):
+    """Evaluate a sample against the dataset that it comes from."""
+
+    kind: Literal["evaluate"]
+    sample_id: str
+    target: Target | None = Field(None, description="Default: the target of the training job.")
+    seed: Seed | None = None
+
+
+JobRequest = Annotated[SynthesizeRequest | SampleRequest | EvaluateRequest, Field(discriminator="kind")]
+
+
+class Step(BaseModel):
+    name: str
+    state: Literal["pending", "running", "succeeded", "failed", "cancelled"]
+    fraction: float
+    message: str
+    started_at: str | None
+    ended_at: str | None
+
+
+class JobOut(BaseModel):
+    id: str
+    kind: str
+    state: Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+    attempt: int
+    max_attempts: int
+    fraction: float = Field(description="Of the whole job, 0 to 1.")
+    steps: list[Step]
+    spec: dict[str, Any]
+    dataset_id: str | None
+    synthesizer_id: str | None
+    sample_id: str | None
+    problem: dict[str, Any] | None
+    result: dict[str, Any] | None
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+
+
+class JobList(BaseModel):
+    total: int
+    items: list[JobOut]
+    next_cursor: str | None
+
+
+class EventOut(BaseModel):
+    id: int
+    attempt: int
+    type: str
+    data: dict[str, Any]
+    created_at: str
+
+
+class EventList(BaseModel):
+    total: int
+    items: list[EventOut]
+    next_cursor: str | None = Field(description="Pass as `after` for the next page; null at the end.")
+
+
+class Estimates(BaseModel):
+    seconds: float = Field(description="Rough wall clock time on two cores.")
+    memory_bytes: int = Field(description="Rough peak of the job's process.")
+    sample_bytes: int = Field(description="Rough size of the sample as CSV.")
+
+
+class DryRun(BaseModel):
+    kind: str
+    queue: str
+    spec: dict[str, Any]
+    estimates: Estimates

@@ -1,0 +1,183 @@
+"""A request -> a resolved spec: everything filled in and checked, so that a job that was accepted can be carried out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from models.conditions import parse_conditions
+from models.errors import Conflict, Detail, InvalidInput, NotFound
+from models.options import FitOptions
+from models.schema import Schema, schema_from_json
+from service.db.tables import Dataset, Sample, Synthesizer
+from service.jobs import repository
+from service.jobs.schemas import MAX_SEED, EvaluateRequest, JobRequest, SampleRequest, SynthesizeRequest
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A job that can be enqueued. spec["schema"] freezes the schema: a later change must not alter a running job."""
+
+    kind: str
+    spec: dict[str, Any]
+    rows: int
+    columns: int
+    dataset_id: str | None = None
+    synthesizer_id: str | None = None
+    sample_id: str | None = None
+
+
+def resolve(session: Session, tenant_id: str, request: JobRequest, settings: Settings) -> Resolved:
+    """Raises NotFound, Conflict (dataset not ready), InvalidInput or InvalidCondition."""
+    if isinstance(request, SynthesizeRequest):
+        return _synthesize(session, tenant_id, request, settings)
+    if isinstance(request, SampleRequest):
+        return _sample(session, tenant_id, request, settings)
+    return _evaluate(session, tenant_id, request)
+
+
+def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, settings: Settings) -> Resolved:
+    if request.privacy is not None:
+        raise InvalidInput(
+            "Differential privacy is not in this release.",
+            hint="Leave `privacy` out.",
+            errors=[Detail(("body", "privacy"), "not in this release")],
+            code="privacy_unavailable",
+        )
+    dataset = ready_dataset(session, tenant_id, request.dataset_id)
+    schema = schema_from_json(dataset.schema)
+    _check_target(request.target, schema)
+    parse_conditions(request.where, schema)
+    rows = request.rows or min(dataset.row_count or 1, settings.max_sample_rows)
+    _check_rows(rows, settings)
+    for name in ("seed", "holdout"):
+        if name in request.options:
+            raise InvalidInput(
+                f"`options` may not name {name}.",
+                hint=f"Give `{name}` beside `options`.",
+                errors=[Detail(("body", "options", name), "belongs beside `options`")],
+            )
+    seed = _seed(request.seed)
+    options = FitOptions.from_json({**request.options, "seed": seed, "holdout": request.holdout})
+    spec = {
+        "dataset_id": dataset.id,
+        "rows": rows,
+        "target": request.target,
+        "where": list(request.where),
+        "seed": seed,
+        "holdout": request.holdout,
+        "options": options.to_json(),
+        "name": request.name,
+        "schema": dataset.schema,
+        "schema_version": dataset.schema_version,
+    }
+    return Resolved("synthesize", spec, rows, len(schema.columns), dataset_id=dataset.id)
+
+
+def _sample(session: Session, tenant_id: str, request: SampleRequest, settings: Settings) -> Resolved:
+    synthesizer = session.get(Synthesizer, request.synthesizer_id)
+    if synthesizer is None or synthesizer.tenant_id != tenant_id:
+        raise NotFound("There is no such synthesizer.", hint="GET /v1/synthesizers lists them.")
+    schema = schema_from_json(synthesizer.schema)
+    parse_conditions(request.where, schema)
+    _check_rows(request.rows, settings)
+    spec = {
+        "synthesizer_id": synthesizer.id,
+        "rows": request.rows,
+        "where": list(request.where),
+        "seed": _seed(request.seed),
+    }
+    return Resolved(
+        "sample",
+        spec,
+        request.rows,
+        len(schema.columns),
+        dataset_id=synthesizer.dataset_id,
+        synthesizer_id=synthesizer.id,
+    )
+
+
+def _evaluate(session: Session, tenant_id: str, request: EvaluateRequest) -> Resolved:
+    sample = session.get(Sample, request.sample_id)
+    if sample is None or sample.tenant_id != tenant_id:
+        raise NotFound("There is no such sample.", hint="GET /v1/samples lists them.")
+    schema = schema_from_json(sample.schema)
+    _check_target(request.target, schema)
+    trained = repository.training_spec(session, sample.synthesizer_id)
+    spec = {
+        "sample_id": sample.id,
+        "target": request.target or trained.get("target"),
+        "where": list(sample.where),
+        "seed": _seed(request.seed),
+    }
+    return Resolved(
+        "evaluate",
+        spec,
+        sample.row_count,
+        len(schema.columns),
+        dataset_id=sample.dataset_id,
+        synthesizer_id=sample.synthesizer_id,
+        sample_id=sample.id,
+    )
+
+
+def ready_dataset(session: Session, tenant_id: str, dataset_id: str) -> Dataset:
+    """The dataset, if it is this tenant's and was read without fault. Raises NotFound or Conflict."""
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None or dataset.tenant_id != tenant_id:
+        raise NotFound("There is no such dataset.", hint="GET /v1/datasets lists them.")
+    if dataset.state == "pending":
+        job_id = repository.profile_job_id(session, dataset.id)
+        raise Conflict(
+            "The dataset is still being read.",
+            hint=f"Wait for its job: GET /v1/jobs/{job_id}?wait=60.",
+            code="dataset_pending",
+        )
+    if dataset.state == "rejected":
+        problem = dataset.problem or {}
+        raise Conflict(
+            f"The dataset was rejected: {problem.get('detail', 'unknown reason')}",
+            hint=str(problem.get("hint", "")),
+            errors=[Detail(tuple(e["loc"]), e["msg"], e["hint"]) for e in problem.get("errors", [])],
+            code="dataset_rejected",
+        )
+    return dataset
+
+
+def _seed(given: int | None) -> int:
+    """Chosen here if not given, so that the spec always tells how to repeat the job."""
+    return secrets.randbelow(MAX_SEED + 1) if given is None else given
+
+
+def _check_rows(rows: int, settings: Settings) -> None:
+    if rows > settings.max_sample_rows:
+        what = f"at most {settings.max_sample_rows} rows at a time"
+        raise InvalidInput(
+            f"{rows} rows are too many: {what}.",
+            hint="Draw several samples from the synthesizer.",
+            errors=[Detail(("body", "rows"), what)],
+        )
+
+
+def _check_target(target: str | None, schema: Schema) -> None:
+    if target is None:
+        return
+    if target not in schema:
+        raise _bad_target(target, "is no column of the table", schema.names)
+    if not schema[target].modelled:
+        what = f"is of kind {schema[target].kind.value}, which is not modelled"
+        raise _bad_target(target, what, [c.name for c in schema.modelled])
+
+
+def _bad_target(target: str, what: str, names: Sequence[str]) -> InvalidInput:
+    return InvalidInput(
+        f"The target {target[:200]!r} {what}.",
+        hint=f"Columns: {', '.join(names[:30])}.",
+        errors=[Detail(("body", "target"), what)],
+        code="invalid_target",
+    )

@@ -1,0 +1,72 @@
+"""Rows -> answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from service.db.tables import Job, JobEvent, JobStep
+from service.jobs.schemas import EventOut, JobOut, Step
+
+WEIGHTS = {"read": 2, "profile": 2, "encode": 3, "train": 60, "sample": 12, "evaluate": 20, "publish": 1}
+"""Share of a step in the progress of its job (of a synthesize job on two cores, in percent)."""
+HIDDEN = frozenset({"schema"})
+"""Parts of a spec that are shown elsewhere."""
+
+
+def iso(moment: float | None) -> str | None:
+    """Seconds since 1970 -> ISO 8601 in UTC."""
+    if moment is None:
+        return None
+    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def shown_spec(spec: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in spec.items() if k not in HIDDEN}
+
+
+def job_out(job: Job, steps: Sequence[JobStep]) -> JobOut:
+    whole = sum(WEIGHTS[s.name] for s in steps)
+    done = sum(WEIGHTS[s.name] * (1.0 if s.ended_at is not None else s.fraction) for s in steps)
+    return JobOut(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        fraction=1.0 if job.state == "succeeded" else round(done / whole, 4),
+        steps=[step_out(job, s) for s in steps],
+        spec=shown_spec(job.spec),
+        dataset_id=job.dataset_id,
+        synthesizer_id=job.synthesizer_id,
+        sample_id=job.sample_id,
+        problem=job.problem,
+        result=job.result,
+        created_at=iso(job.created_at),
+        started_at=iso(job.started_at),
+        ended_at=iso(job.ended_at),
+    )
+
+
+def step_out(job: Job, step: JobStep) -> Step:
+    """A step that began and did not end shares the job's outcome."""
+    state = "pending"
+    if step.ended_at is not None:
+        state = "succeeded"
+    elif step.started_at is not None:
+        state = job.state if job.state in ("failed", "cancelled", "succeeded") else "running"
+    return Step(
+        name=step.name,
+        state=state,
+        fraction=step.fraction,
+        message=step.message,
+        started_at=iso(step.started_at),
+        ended_at=iso(step.ended_at),
+    )
+
+
+def event_out(event: JobEvent) -> EventOut:
+    return EventOut(
+        id=event.id, attempt=event.attempt, type=event.type, data=event.data, created_at=iso(event.created_at)
+    )

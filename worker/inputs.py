@@ -1,0 +1,78 @@
+"""A claimed job -> a folder with everything that its child needs, which sees neither database nor store."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.errors import NotFound
+from service.db.session import Database
+from service.db.tables import Dataset, Sample, Synthesizer
+from service.jobs.lifecycle import Claim
+from service.settings import Settings
+from service.storage import BlobStore
+from worker.archives import unpack
+from worker.limits import job_memory, job_threads
+
+
+def materialise(claim: Claim, folder: Path, settings: Settings, database: Database, store: BlobStore) -> None:
+    """Write `folder`/job.json and the input files. Raises NotFound if an input was deleted meanwhile."""
+    facts, blobs = _describe(claim, database)
+    for name, blob_id in blobs.items():
+        with (folder / "in" / name).open("xb") as file:
+            for chunk in store.chunks(blob_id):
+                file.write(chunk)
+    for name in ("synthesizer", "checkpoint"):
+        archive = folder / "in" / f"{name}.tar"
+        if archive.exists():
+            unpack(archive, folder / name)
+            archive.unlink()
+    job = {
+        "kind": claim.kind,
+        "attempt": claim.attempt,
+        "spec": dict(claim.spec),
+        "threads": job_threads(settings),
+        "memory_bytes": job_memory(settings),
+        "checkpoint_seconds": settings.checkpoint_seconds,
+        "limits": {
+            "max_unpacked_bytes": settings.max_unpacked_bytes,
+            "max_columns": settings.max_columns,
+            "max_rows": settings.max_table_rows,
+        },
+        **facts,
+    }
+    descriptor = os.open(folder / "job.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        json.dump(job, out, allow_nan=False)
+
+
+def _describe(claim: Claim, database: Database) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """(facts for job.json, input file name -> blob id)."""
+    facts: dict[str, Any] = {}
+    blobs: dict[str, str | None] = {}
+    with database.read() as session:
+        dataset = session.get(Dataset, claim.dataset_id) if claim.dataset_id else None
+        synthesizer = session.get(Synthesizer, claim.synthesizer_id) if claim.synthesizer_id else None
+        sample = session.get(Sample, claim.sample_id) if claim.sample_id else None
+        if claim.kind == "profile" and dataset is not None:
+            facts["filename"] = dataset.name
+            blobs["upload"] = dataset.upload_blob_id
+        elif claim.kind == "synthesize" and dataset is not None:
+            facts["schema"] = claim.spec["schema"]
+            blobs["table.parquet"] = dataset.table_blob_id
+            if claim.checkpoint_blob_id:
+                blobs["checkpoint.tar"] = claim.checkpoint_blob_id
+        elif claim.kind == "sample" and synthesizer is not None:
+            facts["schema"] = synthesizer.schema
+            blobs["synthesizer.tar"] = synthesizer.artifact_blob_id
+        elif claim.kind == "evaluate" and dataset is not None and synthesizer is not None and sample is not None:
+            facts["schema"], facts["split"] = sample.schema, synthesizer.manifest["split"]
+            blobs["table.parquet"] = dataset.table_blob_id
+            blobs["sample.parquet"] = sample.table_blob_id
+    found = {name: blob_id for name, blob_id in blobs.items() if blob_id is not None}
+    if not found or len(found) < len(blobs):
+        raise NotFound("What the job works on was deleted.", hint="Upload the table again and start a new job.")
+    return facts, found

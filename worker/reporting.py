@@ -1,0 +1,78 @@
+"""What a child tells its supervisor: JSON lines. Standard library and models.progress only."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from models.errors import Cancelled
+from models.progress import clean_values
+from worker.archives import pack
+
+UPDATE_SECONDS = 0.2
+
+
+class Reporter:
+    """Progress (models.progress) over a stream. `stop` may be set by a signal handler."""
+
+    def __init__(self, out: IO[str], folder: Path, checkpoint_seconds: float) -> None:
+        self.stop = threading.Event()
+        self._out, self._folder, self._every = out, folder, checkpoint_seconds
+        self._lock = threading.Lock()
+        self._updated = 0.0
+        self._kept = time.monotonic()
+        self._number = 0
+
+    def say(self, type: str, **data: Any) -> None:
+        line = json.dumps({"type": type, **data}, allow_nan=False)
+        with self._lock:
+            self._out.write(line + "\n")
+            self._out.flush()
+
+    def step(self, name: str) -> None:
+        self.check()
+        self._updated = 0.0
+        self.say("step", name=name)
+
+    def update(self, fraction: float, message: str = "", **values: float) -> None:
+        moment = time.monotonic()
+        if moment - self._updated >= UPDATE_SECONDS or fraction >= 1.0:
+            self._updated = moment
+            self.say("progress", fraction=min(max(fraction, 0.0), 1.0), message=message, values=clean_values(values))
+
+    def checkpoint(self, folder: Path, **meta: Any) -> None:
+        """Pack the folder now, since its owner overwrites it next; at most every `checkpoint_seconds`."""
+        moment = time.monotonic()
+        if moment - self._kept < self._every:
+            return
+        self._kept = moment
+        self._number += 1
+        target = self._folder / "out" / f"checkpoint-{self._number}.tar"
+        pack(folder, target)
+        self.say("checkpoint", file=target.name, meta={k: v for k, v in meta.items() if isinstance(v, int | float)})
+
+    def check(self) -> None:
+        if self.stop.is_set():
+            raise Cancelled("The work was stopped.")
+
+
+class Part:
+    """A part of a step, from `low` to `high`, that has no steps of its own."""
+
+    def __init__(self, whole: Reporter, low: float, high: float) -> None:
+        self._whole, self._low, self._high = whole, low, high
+
+    def step(self, name: str) -> None:
+        return None
+
+    def update(self, fraction: float, message: str = "", **values: float) -> None:
+        self._whole.update(self._low + (self._high - self._low) * fraction, message, **values)
+
+    def checkpoint(self, folder: Path, **meta: Any) -> None:
+        return None
+
+    def check(self) -> None:
+        self._whole.check()

@@ -1,0 +1,27 @@
+"""A trained synthesizer -> another sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from models.synthesize import Synthesizer
+from worker.reporting import Reporter
+from worker.verbs.stored import write_sample
+
+
+def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
+    """Raises InvalidCondition or InvalidArtifact."""
+    progress.step("read")
+    synthesizer = Synthesizer.load(folder / "synthesizer")
+    spec = job["spec"]
+    progress.step("sample")
+    write_sample(
+        synthesizer,
+        folder / "out" / "sample.parquet",
+        rows=spec["rows"],
+        where=spec["where"],
+        seed=spec["seed"],
+        progress=progress,
+    )
+    return {"rows": spec["rows"]}
