@@ -87,7 +87,10 @@ class Dataset(Base):
 
 
 class Job(Base):
-    """The queue and the outbox. Every write of a worker is fenced by (id, attempt, state)."""
+    """The queue and the outbox. Every write of a worker is fenced by (id, attempt, state).
+
+    synthesizer_id, sample_id: what it works on; no foreign keys, a job outlives what it read.
+    """
 
     __tablename__ = "jobs"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -97,10 +100,8 @@ class Job(Base):
     queue: Mapped[str] = mapped_column(String(10), default="cpu")
     spec: Mapped[dict[str, Any]] = mapped_column(Json)
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
-    synthesizer_id: Mapped[str | None] = mapped_column(
-        ForeignKey("synthesizers.id", ondelete="CASCADE", use_alter=True)
-    )
-    sample_id: Mapped[str | None] = mapped_column(ForeignKey("samples.id", ondelete="CASCADE", use_alter=True))
+    synthesizer_id: Mapped[str | None] = mapped_column(Id)
+    sample_id: Mapped[str | None] = mapped_column(Id)
     attempt: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int] = mapped_column(default=3)
     lease_until: Mapped[float | None] = mapped_column(Double)

@@ -1,0 +1,80 @@
+"""The database behind one object: sessions to read, sessions to write, SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import Session
+
+from service.settings import Settings
+
+BUSY_MS = 30_000
+"""How long a SQLite writer waits for its turn; writes are short, so this is never reached by healthy code."""
+
+
+class Database:
+    """An engine and its two kinds of sessions. One per process; safe to use from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = settings.sqlalchemy_url
+        self.sqlite = url.startswith("sqlite")
+        if self.sqlite:
+            settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000}, pool_size=10, max_overflow=20)
+            event.listen(self.engine, "connect", _configure_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        self._writer = self.engine.execution_options(populace_write=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session whose changes are thrown away."""
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that commits at the end, or rolls back on any error. On SQLite the only writer while it lasts."""
+        with Session(self._writer, expire_on_commit=False) as session:
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _configure_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    # We begin transactions ourselves: the driver's own deferred BEGIN fails with "database is locked" when two
+    # readers both turn into writers.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_MS}",
+        "journal_size_limit=67108864",
+        "cache_size=-4000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    immediate = connection.get_execution_options().get("populace_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def engine_of(settings: Settings) -> Engine:
+    """The engine alone, for migrations."""
+    return Database(settings).engine

@@ -1,0 +1,119 @@
+"""Blobs as chunks in the database: one stateful thing to back up, no shared disk (DESIGN.md section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from models.errors import Conflict, NotFound
+from service.db.base import epoch_now, new_id
+from service.db.session import Database
+from service.db.tables import Blob, BlobChunk
+from service.storage.base import CHUNK_BYTES, BlobInfo, BlobReader, Gather, WholeWriter
+from service.storage.references import unreferenced
+
+
+class DatabaseWriter:
+    """Each chunk is a short transaction of its own, so that a long upload never blocks other writers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._gather = Gather()
+        self._seq = 0
+        self._id = new_id("blob")
+        with database.write() as session:
+            session.add(Blob(id=self._id, state="writing", bytes=0))
+
+    def append(self, data: bytes) -> None:
+        for chunk in self._gather.feed(data):
+            self._store(chunk)
+
+    def commit(self) -> BlobInfo:
+        if rest := self._gather.rest():
+            self._store(rest)
+        with self._database.write() as session:
+            values = {"state": "complete", "bytes": self._gather.bytes, "sha256": self._gather.sha256}
+            done = session.execute(update(Blob).where(Blob.id == self._id, Blob.state == "writing").values(**values))
+            if done.rowcount != 1:  # type: ignore[attr-defined]
+                raise Conflict("The upload took so long that it was swept away.", hint="Upload it again.")
+        return BlobInfo(self._id, self._gather.bytes, self._gather.sha256)
+
+    def abort(self) -> None:
+        with self._database.write() as session:
+            remove(session, [self._id])
+
+    def _store(self, chunk: bytes) -> None:
+        with self._database.write() as session:
+            session.execute(insert(BlobChunk).values(blob_id=self._id, seq=self._seq, data=chunk))
+        self._seq += 1
+
+
+class DatabaseStore(WholeWriter):
+    """The default BlobStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def writer(self) -> DatabaseWriter:
+        return DatabaseWriter(self._database)
+
+    def open(self, blob_id: str) -> BlobReader:
+        return BlobReader(_Ranges(self._database, blob_id, self._size(blob_id)))
+
+    def chunks(self, blob_id: str) -> Iterator[bytes]:
+        size = self._size(blob_id)
+        return (_chunk(self._database, blob_id, seq) for seq in range(-(-size // CHUNK_BYTES)))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        with self._database.write() as session:
+            remove(session, ids)
+
+    def sweep(self, older_than: float) -> int:
+        with self._database.write() as session:
+            old = Blob.created_at < epoch_now() - older_than
+            ids = session.scalars(select(Blob.id).where(old, unreferenced())).all()
+            remove(session, ids)
+        return len(ids)
+
+    def _size(self, blob_id: str) -> int:
+        with self._database.read() as session:
+            size = session.scalar(select(Blob.bytes).where(Blob.id == blob_id, Blob.state == "complete"))
+        if size is None:
+            raise NotFound("These bytes are not stored (any more).")
+        return size
+
+
+def remove(session: Session, ids: Sequence[str]) -> None:
+    """Delete blobs and their chunks in the caller's transaction."""
+    for start in range(0, len(ids), 500):
+        part = list(ids[start : start + 500])
+        session.execute(delete(BlobChunk).where(BlobChunk.blob_id.in_(part)))
+        session.execute(delete(Blob).where(Blob.id.in_(part)))
+
+
+def _chunk(database: Database, blob_id: str, seq: int) -> bytes:
+    with database.read() as session:
+        data = session.scalar(select(BlobChunk.data).where(BlobChunk.blob_id == blob_id, BlobChunk.seq == seq))
+    if data is None:
+        raise NotFound("These bytes were deleted while they were read.")
+    return bytes(data)
+
+
+@dataclass
+class _Ranges:
+    """Random access through the chunk read last: Parquet reads mostly forwards."""
+
+    database: Database
+    blob_id: str
+    size: int
+    _seq: int = -1
+    _data: bytes = field(default=b"", repr=False)
+
+    def read_range(self, start: int, length: int) -> bytes:
+        seq, offset = divmod(start, CHUNK_BYTES)
+        if seq != self._seq:
+            self._data, self._seq = _chunk(self.database, self.blob_id, seq), seq
+        return self._data[offset : offset + length]
