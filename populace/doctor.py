@@ -129,12 +129,17 @@ def disk(settings: Settings) -> Check:
 
 def database(settings: Settings) -> Check:
     from service.db import migrate
+    from service.db.session import Database
 
     if settings.sqlalchemy_url.startswith("sqlite:///"):
         file = Path(settings.sqlalchemy_url.removeprefix("sqlite:///"))
         if not file.exists():
             return Check("database", "ok", f"{file} does not exist yet", "`populace serve` makes it.")
-    has, needed = migrate.current(settings), migrate.head()
+    opened = Database(settings)
+    try:
+        has, needed = migrate.revision(opened), migrate.head()
+    finally:
+        opened.close()
     if has != needed:
         return Check("database", "fail", f"at revision {has or 'none'}, needs {needed}", "Run `populace migrate`.")
     return Check("database", "ok", f"{settings.sqlalchemy_url.partition(':')[0]} at revision {has}")
