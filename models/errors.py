@@ -107,6 +107,12 @@ class Unauthenticated(PopulaceError):
     code, status, title = "unauthenticated", 401, "An API key is needed"
 
 
+class Forbidden(PopulaceError):
+    """A valid key that may not do this."""
+
+    code, status, title = "forbidden", 403, "Not allowed with this key"
+
+
 class Cancelled(PopulaceError):
     """The work was stopped because someone asked for it."""
 

@@ -24,11 +24,13 @@ class Database:
         self.sqlite = url.startswith("sqlite")
         if self.sqlite:
             settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000}, pool_size=10, max_overflow=20)
+            self.engine = create_engine(
+                url, connect_args={"timeout": BUSY_MS / 1000}, pool_size=10, max_overflow=30, hide_parameters=True
+            )
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+            self.engine = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30, hide_parameters=True)
         self._writer = self.engine.execution_options(populace_write=True)
 
     @contextmanager
