@@ -1,7 +1,7 @@
-"""Celery carries hints, never truth: JSON, acknowledged at once, no results, no prefetch, no ETA (DESIGN.md section 3).
+"""Celery carries hints, never truth: JSON, acknowledged at once, no results, no prefetch, no ETA.
 
-`celery -A worker.celery_app worker` runs a worker (so does `populace worker`). The pool is threads: the work of a job is
-in a child process anyway, and the thread that runs it must be able to stop it when the worker is asked to shut down.
+`celery -A worker.celery_app worker` runs a worker (so does `populace worker`). The pool is threads: the work of a job
+is in a child process anyway, and the thread that runs it must be able to stop it when the worker is asked to shut down.
 """
 
 from __future__ import annotations
@@ -84,14 +84,14 @@ def current_supervisor() -> Supervisor:
     return _worker.supervisor
 
 
-@signals.worker_init.connect
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
 def _start(**_: Any) -> None:
     global _worker
     _worker = _Worker(get_settings())
     _worker.start()
 
 
-@signals.worker_shutting_down.connect
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _stop(**_: Any) -> None:
     """On TERM: Celery waits for running tasks, so have them give their jobs back."""
     if _worker is not None:

@@ -77,8 +77,8 @@ class Child:
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """What the child reports, until it ends."""
-        assert self._process.stdout is not None
-        while line := self._process.stdout.readline(LINE_BYTES):
+        out = self._process.stdout
+        while line := out.readline(LINE_BYTES) if out is not None else b"":
             try:
                 message = json.loads(line)
             except ValueError:

@@ -1,8 +1,8 @@
 """The child: `python -m worker.runner FOLDER` does the work of one attempt, and nothing else.
 
-It reads FOLDER/job.json and FOLDER/in, writes FOLDER/out, and reports JSON lines on its standard output: step, progress,
-checkpoint, and at last either result (then out/result.json is complete) or error with a problem. It holds no database,
-no broker and no secret; it ends when its supervisor does.
+It reads FOLDER/job.json and FOLDER/in, writes FOLDER/out, and reports JSON lines on its standard output: step,
+progress, checkpoint, and at last either result (then out/result.json is complete) or error with a problem. It holds no
+database, no broker and no secret; it ends when its supervisor does.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class LocalHint:
             self._changed.notify_all()
 
     def wait(self, seen: int, timeout: float) -> int:
-        """Until a hint is sent that is newer than number `seen`, or for `timeout` seconds. Answers the newest number."""
+        """Until a hint newer than number `seen` is sent, or for `timeout` seconds. Answers the newest number."""
         with self._changed:
             self._changed.wait_for(lambda: self._count != seen, timeout)
             return self._count

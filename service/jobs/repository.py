@@ -53,6 +53,12 @@ def get(session: Session, tenant_id: str, job_id: str) -> Job | None:
     return session.execute(select(Job).where(Job.id == job_id, Job.tenant_id == tenant_id)).scalar_one_or_none()
 
 
+def state(session: Session, tenant_id: str, job_id: str) -> str | None:
+    """The state alone: specs are long."""
+    query = select(Job.state).where(Job.id == job_id, Job.tenant_id == tenant_id)
+    return session.execute(query).scalar_one_or_none()
+
+
 def steps(session: Session, job_ids: Sequence[str]) -> dict[str, list[JobStep]]:
     """Steps of several jobs, in order."""
     out: dict[str, list[JobStep]] = {i: [] for i in job_ids}

@@ -1,4 +1,4 @@
-"""A request -> a resolved spec: everything filled in and checked, so that a job that was accepted can be carried out."""
+"""A request -> a resolved spec: everything filled in and checked: an accepted job can be carried out."""
 
 from __future__ import annotations
 

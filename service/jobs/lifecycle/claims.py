@@ -77,9 +77,8 @@ def state_of(session: Session, held: Claim) -> str | None:
 
 
 def requeue(session: Session, job: Job, reason: str) -> None:
-    """Back to the queue, free for any worker. The caller holds the job."""
-    job.state, job.lease_until, job.worker = "queued", None, None
-    job.hinted_at = now(session)
+    """Back to the queue, free for any worker, and to be hinted at. The caller holds the job."""
+    job.state, job.lease_until, job.worker, job.hinted_at = "queued", None, None, None
     emit(session, job, Event("state", {"state": "queued", "attempt": job.attempt, "reason": reason}))
 
 
@@ -122,7 +121,6 @@ def reconcile(session: Session, *, hint_after: float) -> Reconciled:
         elif job.attempt < job.max_attempts:
             requeue(session, job, "worker_lost")
             out.requeued.append(job_id)
-            out.queues.add(job.queue)
         else:
             lost = WorkerLost(
                 f"The worker vanished in each of {job.attempt} attempts.",

@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from models.errors import Cancelled, Conflict
-from service.db.tables import Blob, Dataset, Job
+from service.db.tables import Dataset, Job
 from service.jobs.lifecycle.types import ENDED, Claim, Event, emit, hold, hold_claim, now
-
-
-def retire(session: Session, *blob_ids: str | None) -> list[str]:
-    """Mark blobs as rubbish in this transaction; delete them after commit, else the sweep does."""
-    ids = [b for b in blob_ids if b]
-    if ids:
-        session.flush()
-        session.execute(update(Blob).where(Blob.id.in_(ids)).values(state="writing"))
-    return ids
 
 
 def end(
@@ -30,17 +20,17 @@ def end(
     problem: Mapping[str, Any] | None = None,
     result: Mapping[str, Any] | None = None,
 ) -> list[str]:
-    """Last change of a job, with its final event. The caller holds the job. Answers blobs to delete after commit.
+    """Last change of a job, with its final event. The caller holds the job.
 
+    Answers blobs that nothing refers to any more, to delete after commit (if that fails, the store's sweep does it).
     The upload of a profile job without success is rejected: nothing of its data is kept.
     """
-    assert state in ENDED
     checkpoint = job.checkpoint_blob_id
     job.state, job.ended_at, job.lease_until = state, now(session), None
     job.checkpoint_blob_id = None
     job.problem = dict(problem) if problem else None
     job.result = dict(result) if result else None
-    blobs = retire(session, checkpoint)
+    blobs = [checkpoint] if checkpoint else []
     if job.kind == "profile" and state != "succeeded" and job.dataset_id:
         blobs += reject(session, job.dataset_id, problem or Cancelled("The upload was cancelled.").to_problem())
     emit(session, job, Event("state", {"state": state, "attempt": job.attempt, "problem": problem, "result": result}))
@@ -55,7 +45,7 @@ def reject(session: Session, dataset_id: str, problem: Mapping[str, Any]) -> lis
     blobs = (dataset.upload_blob_id, dataset.table_blob_id)
     dataset.state, dataset.problem = "rejected", dict(problem)
     dataset.upload_blob_id = dataset.table_blob_id = None
-    return retire(session, *blobs)
+    return [b for b in blobs if b]
 
 
 def fail(session: Session, claim: Claim, problem: Mapping[str, Any]) -> list[str]:

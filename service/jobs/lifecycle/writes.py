@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models.errors import PopulaceError
 from service.db.tables import JobEvent, JobStep
 from service.jobs.lifecycle.claims import requeue
-from service.jobs.lifecycle.ends import end, retire
+from service.jobs.lifecycle.ends import end
 from service.jobs.lifecycle.types import Claim, Event, StepReport, emit, hold_claim, now
 
 
@@ -35,21 +35,21 @@ def record(session: Session, claim: Claim, steps: Mapping[str, StepReport], even
 
 
 def save_checkpoint(session: Session, claim: Claim, blob_id: str) -> list[str]:
-    """Training resumes from this blob. Raises FencedError; answers the blob that it replaces, to delete after commit."""
+    """Training resumes from this blob. Raises FencedError; answers the blob it replaces, to delete after commit."""
     job = hold_claim(session, claim)
     old = job.checkpoint_blob_id
     job.checkpoint_blob_id = blob_id
     emit(session, job, Event("checkpoint", {"attempt": job.attempt}))
-    return retire(session, old)
+    return [old] if old else []
 
 
-def crashed(session: Session, claim: Claim, problem: PopulaceError) -> tuple[list[str], str | None]:
-    """The child died without a word: another attempt, or failed after the last one. Raises FencedError.
+def crashed(session: Session, claim: Claim, problem: PopulaceError) -> list[str]:
+    """The child died without a word: another attempt, or failed after the last one.
 
-    Answers (blobs to delete after commit, the queue to hint at if it is queued again).
+    Raises FencedError; answers blobs to delete after commit.
     """
     job = hold_claim(session, claim)
     if job.attempt >= job.max_attempts:
-        return end(session, job, "failed", problem=problem.to_problem()), None
+        return end(session, job, "failed", problem=problem.to_problem())
     requeue(session, job, problem.error_code)
-    return [], job.queue
+    return []
