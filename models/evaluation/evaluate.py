@@ -1,0 +1,130 @@
+"""The verb `evaluate`: all parts in order, with the time each took."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from models.errors import Detail, InvalidInput
+from models.evaluation.charts import columns
+from models.evaluation.context import Context, Part
+from models.evaluation.detection import detection
+from models.evaluation.disclosure import disclosure
+from models.evaluation.fidelity import fidelity
+from models.evaluation.matrix import read_matrix
+from models.evaluation.options import EvaluationOptions
+from models.evaluation.reports import sdmetrics_reports
+from models.evaluation.result import Evaluation, Metric
+from models.evaluation.utility import utility
+from models.evaluation.verdict import scorecard, verdict
+from models.progress import SILENT, Progress
+from models.schema import Schema
+from models.table import Table
+
+PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
+    ("columns", columns, 0.02),
+    ("fidelity", fidelity, 0.05),
+    ("detection", detection, 0.25),
+    ("utility", utility, 0.6),
+    ("disclosure", disclosure, 0.85),
+    ("sdmetrics", sdmetrics_reports, 0.92),
+)
+"""Parts in the order they run, and the fraction of the whole that is done when they begin."""
+LIBRARIES = ("numpy", "scikit-learn", "torch", "sdmetrics", "pyarrow")
+
+
+def evaluate(
+    real: Table,
+    holdout: Table,
+    synthetic: Table,
+    *,
+    target: str | None = None,
+    seed: int = 0,
+    options: EvaluationOptions | None = None,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Metrics of a sample against the real table, each with its yardsticks, and the data of charts and tables.
+
+    real: the rows that the synthesizer was trained on; holdout: real rows it never saw (may be empty: what needs a control
+    group is then unavailable); synthetic: the sample. Columns are read under the real table's schema. target: column for the
+    utility. Equal arguments give equal figures. Raises InvalidInput for an unknown target, absent columns or an empty table,
+    InvalidSchema where a cell does not fit, Cancelled when asked to stop.
+    """
+    options = options or EvaluationOptions()
+    began = time.perf_counter()
+    modelled = real.schema.modelled
+    if not modelled:
+        raise InvalidInput(
+            "No column is modelled: there is nothing to evaluate.", hint="Not all columns can be text or keys."
+        )
+    for role, table in (("real", real), ("synthetic", synthetic)):
+        if len(table) == 0:
+            raise InvalidInput(f"The {role} table has no rows.", hint="Evaluate tables of at least one row.")
+    _check_target(target, real.schema)
+    progress.update(0.0, "reading")
+    context = Context(
+        read_matrix(real, modelled, "real"),
+        read_matrix(holdout, modelled, "holdout"),
+        read_matrix(synthetic, modelled, "synthetic"),
+        target,
+        seed,
+        options,
+        progress,
+    )
+    seconds = {"read": time.perf_counter() - began}
+    metrics: list[Metric] = []
+    sections: dict[str, object] = {}
+    sizes: dict[str, int] = {}
+    for name, part, fraction in PARTS:
+        progress.check()
+        progress.update(fraction, name)
+        at = time.perf_counter()
+        got = part(context)
+        seconds[name] = time.perf_counter() - at
+        metrics += got.metrics
+        sections.update(got.sections)
+        sizes.update(got.sizes)
+    metrics = _unique(metrics)
+    sections = {"verdict": verdict(metrics), "scorecard": scorecard(metrics), **sections}
+    progress.update(1.0, "evaluated")
+    meta = {
+        "rows": {"real": len(real), "holdout": len(holdout), "synthetic": len(synthetic)},
+        "columns": {"modelled": len(modelled), "replaced": [c.name for c in real.schema.columns if not c.modelled]},
+        "target": target,
+        "seed": seed,
+        "options": options.to_json(),
+        "sample_sizes": sizes,
+        "versions": {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in LIBRARIES}},
+        "seconds": {**seconds, "total": time.perf_counter() - began},
+    }
+    whole = Evaluation(tuple(metrics), sections, meta)
+    return Evaluation.from_json(whole.to_json())
+
+
+def _check_target(target: str | None, schema: Schema) -> None:
+    if target is None:
+        return
+    names = [c.name for c in schema.modelled]
+    if target not in names:
+        what = "is a text or identifier column" if target in schema else "is no column of the table"
+        raise InvalidInput(
+            f"The target {target!r} {what}.",
+            hint=f"One of {', '.join(names[:30])}.",
+            errors=[Detail(("target",), what)],
+        )
+
+
+def _unique(metrics: list[Metric]) -> list[Metric]:
+    """Metrics with unique (name, subject): column names may imitate the subject of a pair."""
+    seen: set[tuple[str, str]] = set()
+    out = []
+    for metric in metrics:
+        subject, again = metric.subject, 2
+        while (metric.name, subject) in seen:
+            subject, again = f"{metric.subject} ({again})", again + 1
+        seen.add((metric.name, subject))
+        out.append(replace(metric, subject=subject))
+    return out

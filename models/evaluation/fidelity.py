@@ -1,0 +1,168 @@
+"""Fidelity: columns, missing values, pairs and triples."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from models.evaluation.context import FEW_ROWS, Context, Part, joined
+from models.evaluation.marginals import Errors, column_errors, trend_errors, tuple_errors
+from models.evaluation.matrix import Cells, Matrix, bootstrap, independent, sample
+from models.evaluation.result import Metric, finite
+
+WORST = 20
+
+
+def fidelity(context: Context) -> Part:
+    """Shape, missing shares, trends, and 2- and 3-way total variation, each with its yardsticks."""
+    options, rng = context.options, context.rng("fidelity")
+    real = sample(context.real, options.rows, rng)
+    rows = min(len(context.synthetic), len(real))
+    tables = {
+        "synthetic": sample(context.synthetic, rows, rng),
+        "ceiling": bootstrap(real, rows, rng),
+        "floor": independent(real, rows, rng),
+    }
+    if len(context.holdout) >= FEW_ROWS:
+        tables["holdout"] = sample(context.holdout, rows, rng)
+        tables["matched"] = tables["synthetic"].take(np.arange(min(len(tables["holdout"]), rows)))
+    compared = [real, *tables.values()]
+    order = list(tables)
+    note = _note(context, rows, tables)
+    d = len(real.columns)
+    pairs = _some(list(itertools.combinations(range(d), 2)), options.pairs, rng)
+    triples = _triples(d, options.triples, rng)
+    cells = Cells.fit(real, options.bins)
+    codes = [cells.codes(t) for t in compared]
+    trend_cells = Cells.fit(real, options.trend_bins)
+    metrics: list[Metric] = []
+    shape = column_errors(compared)
+    metrics += _metrics("shape", "columns", shape, order, context.names, note, "column")
+    metrics += _missing(compared, order, note)
+    context.progress.check()
+    trend = trend_errors(compared, trend_cells, pairs)
+    subjects = [joined(*(context.names[j] for j in p)) for p in pairs]
+    metrics += _metrics("trend", "pairs", trend, order, subjects, note, "pair")
+    context.progress.check()
+    tvd2 = tuple_errors(codes, cells.sizes, pairs)
+    metrics += _metrics("tvd2", "pairs", tvd2, order, [], note, "pair", len(pairs))
+    context.progress.check()
+    tvd3 = tuple_errors(codes, cells.sizes, triples)
+    metrics += _metrics("tvd3", "pairs", tvd3, order, [], note, "triple", len(triples))
+    sections = {
+        "pairs": _pairs_section(context, order, pairs, trend, tvd2),
+        "triples": _worst(context, order, triples, tvd3),
+    }
+    sizes = {"fidelity_rows": rows, "fidelity_real_rows": len(real), "pairs": len(pairs), "triples": len(triples)}
+    if "holdout" in tables:
+        sizes["fidelity_holdout_rows"] = len(tables["holdout"])
+    return Part(metrics, sections, sizes)
+
+
+def _note(context: Context, rows: int, tables: dict[str, Matrix]) -> str:
+    text = f"{rows:,} rows of each table"
+    if "holdout" not in tables:
+        return f"{text}; no holdout yardstick (fewer than {FEW_ROWS} holdout rows)."
+    few = len(tables["holdout"])
+    return f"{text}; the holdout yardstick has {few:,} rows." if few != rows else f"{text}."
+
+
+def _some(everything: Sequence[tuple[int, ...]], most: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """All, or a random choice of `most`, in order."""
+    if len(everything) <= most:
+        return list(everything)
+    return [everything[i] for i in np.sort(rng.choice(len(everything), most, replace=False))]
+
+
+def _triples(columns: int, most: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    if columns < 3:
+        return []
+    if columns <= 40:
+        return _some(list(itertools.combinations(range(columns), 3)), most, rng)
+    found: set[tuple[int, ...]] = set()
+    while len(found) < most:
+        found.add(tuple(sorted(rng.choice(columns, 3, replace=False).tolist())))
+    return sorted(found)
+
+
+def _metrics(
+    name: str,
+    section: str,
+    errors: Errors,
+    order: list[str],
+    subjects: list[str],
+    note: str,
+    of: str,
+    count: int | None = None,
+) -> list[Metric]:
+    """The mean over subjects with its interval, then one metric per subject."""
+    at = {t: i for i, t in enumerate(order)}
+    count = len(subjects) if count is None else count
+    if not count:
+        return [Metric(name, None, section, goal=0.0, note=f"There is no {of} of modelled columns.")]
+
+    def read(table: str, k: int | None) -> float | None:
+        if table not in at:
+            return None
+        return finite(errors.mean(at[table]) if k is None else float(errors.by_table[at[table], k]))
+
+    def one(subject: str, k: int | None, low: float | None, high: float | None, note: str) -> Metric:
+        value, ceiling, holdout, floor = (read(t, k) for t in ("synthetic", "ceiling", "holdout", "floor"))
+        return Metric(name, value, section, subject, ceiling, holdout, floor, low, high, goal=0.0, note=note)
+
+    matched = read("matched", None)
+    whole = f"Mean over {count:,} {of}(s); {note}"
+    if matched is not None:
+        whole += f" The sample at the holdout's size reads {matched:.4f}."
+    interval = errors.interval()
+    return [one("", None, *interval, whole), *(one(s, k, None, None, note) for k, s in enumerate(subjects))]
+
+
+def _missing(compared: list[Matrix], order: list[str], note: str) -> list[Metric]:
+    """Difference of each column's missing share, and the largest of them."""
+    real = (compared[0].missing >= 0).mean(axis=0)
+    gaps = {t: np.abs((m.missing >= 0).mean(axis=0) - real) for t, m in zip(order, compared[1:], strict=True)}
+    chosen = [j for j, c in enumerate(compared[0].columns) if c.missing_codes]
+    if not chosen:
+        return [Metric("missing", None, "columns", goal=0.0, note="No column has missing values.")]
+
+    def one(subject: str, which: list[int], note: str) -> Metric:
+        read = {t: finite(float(g[which].max())) for t, g in gaps.items()}
+        value, ceiling, holdout, floor = (read.get(t) for t in ("synthetic", "ceiling", "holdout", "floor"))
+        return Metric("missing", value, "columns", subject, ceiling, holdout, floor, goal=0.0, note=note)
+
+    names = [c.name for c in compared[0].columns]
+    whole = one("", chosen, f"Largest difference of a column's missing share over {len(chosen)} column(s); {note}")
+    return [whole, *(one(names[j], [j], note) for j in chosen)]
+
+
+def _worst(
+    context: Context, order: list[str], combinations: list[tuple[int, ...]], errors: Errors
+) -> list[dict[str, Any]]:
+    """Combinations of columns with the largest error, worst first."""
+    ranked = np.argsort(-errors.by_table[0], kind="stable")[:WORST]
+    return [
+        {
+            "columns": [context.names[j] for j in combinations[k]],
+            **{t: float(errors.by_table[i, k]) for i, t in enumerate(order) if t != "matched"},
+        }
+        for k in ranked
+    ]
+
+
+def _pairs_section(
+    context: Context, order: list[str], pairs: list[tuple[int, ...]], trend: Errors, tvd2: Errors
+) -> dict[str, Any]:
+    """Data of the heat maps: lists over the pairs that were computed, indices into `columns`."""
+    return {
+        "columns": context.names,
+        "first": [p[0] for p in pairs],
+        "second": [p[1] for p in pairs],
+        "trend": {t: trend.by_table[i] for i, t in enumerate(order) if t != "matched"},
+        "tvd2": {t: tvd2.by_table[i] for i, t in enumerate(order) if t != "matched"},
+        "worst": _worst(context, order, pairs, trend),
+        "complete": len(pairs) == len(context.names) * (len(context.names) - 1) // 2,
+    }

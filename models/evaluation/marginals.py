@@ -1,0 +1,192 @@
+"""Distances between the marginals of the real table and of others: columns, pairs and triples.
+
+Every distance is an error in [0, 1]. All tables are counted in one pass per combination; a delete-a-group jackknife over
+the first table's rows (Efron and Tibshirani 1993, section 11.5, with groups) gives its standard error from the same counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.evaluation.matrix import Cells, Floats, Ints, Matrix
+
+GROUPS = 10
+"""Jackknife groups: enough for an interval, few enough to cost one extra count."""
+DENSE_CELLS = 200_000
+"""Above so many possible cells only those that occur are counted."""
+
+Measure = Callable[[Floats, Floats], Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """by_table: (tables, subjects), one row per table compared with the real one; jackknife: (GROUPS, subjects)."""
+
+    by_table: Floats
+    jackknife: Floats
+
+    def mean(self, table: int) -> float:
+        return float(self.by_table[table].mean()) if self.by_table.shape[1] else float("nan")
+
+    def interval(self) -> tuple[float, float]:
+        """95% interval of the first table's mean over subjects."""
+        means = self.jackknife.mean(axis=1)
+        spread = 1.96 * float(np.sqrt((GROUPS - 1) / GROUPS * ((means - means.mean()) ** 2).sum()))
+        middle = self.mean(0)
+        return max(0.0, middle - spread), min(1.0, middle + spread)
+
+
+def total_variation(p: Floats, q: Floats) -> Floats:
+    """Half the sum of absolute differences over the last axis: 1 - TVComplement of SDMetrics."""
+    return np.asarray(0.5 * np.abs(p - q).sum(axis=-1))
+
+
+def kolmogorov_smirnov(p: Floats, q: Floats) -> Floats:
+    """Largest difference of cumulative shares over the last axis (cells in order): 1 - KSComplement of SDMetrics."""
+    return np.asarray(np.abs(np.cumsum(p - q, axis=-1)).max(axis=-1)) if p.shape[-1] else np.zeros(p.shape[:-1])
+
+
+def groups_of(rows: int) -> Ints:
+    """Jackknife group of each row (rows are in random order)."""
+    return np.arange(rows, dtype=np.int64) % GROUPS
+
+
+def shares(counts: Floats) -> Floats:
+    """Counts -> shares of the last axis; all 0 where nothing was counted."""
+    total = counts.sum(axis=-1, keepdims=True)
+    return np.asarray(counts / np.where(total > 0, total, 1))
+
+
+def _count(cells: Ints, size: int) -> Floats:
+    return np.bincount(cells, minlength=size).astype(np.float64)
+
+
+def _leave_out(cells: Ints, groups: Ints, size: int) -> Floats:
+    """Counts without each group in turn, (GROUPS, size)."""
+    per_group = np.bincount(groups * size + cells, minlength=GROUPS * size).reshape(GROUPS, size).astype(np.float64)
+    return np.asarray(per_group.sum(axis=0) - per_group)
+
+
+def compare(tables: Sequence[Ints], size: int, measure: Measure) -> tuple[Floats, Floats]:
+    """Cells (N,) of the real table, then of the others -> distances (tables - 1,) and jackknife (GROUPS,) of the first."""
+    if size > DENSE_CELLS:
+        _, flat = np.unique(np.concatenate(tables), return_inverse=True)
+        tables = np.split(flat, np.cumsum([len(t) for t in tables])[:-1])
+        size = int(flat.max()) + 1 if len(flat) else 0
+    real = shares(_count(tables[0], size))
+    distances = [float(measure(real, shares(_count(t, size)))) for t in tables[1:]]
+    left = shares(_leave_out(tables[1], groups_of(len(tables[1])), size))
+    return np.array(distances), measure(real, left)
+
+
+def column_errors(tables: Sequence[Matrix]) -> Errors:
+    """Shape of each column. Numbers and dates: the larger of the Kolmogorov-Smirnov distance of the present values and the
+    total variation of the missing codes; labels: total variation with every missing code a category of its own."""
+    by_table, jackknife = [], []
+    for j, column in enumerate(tables[0].columns):
+        states = [t.missing[:, j].astype(np.int64) + 1 for t in tables]
+        size = len(column.missing_codes) + 1
+        if column.labelled:
+            first = len(column.categories or ())
+            cells = [
+                np.where(s == 0, np.nan_to_num(t.values[:, j]).astype(np.int64), first + s - 1)
+                for t, s in zip(tables, states, strict=True)
+            ]
+            distance, left = compare(cells, first + size - 1, total_variation)
+        else:
+            distance, left = compare(states, size, total_variation)
+            present = [t.values[s == 0, j] for t, s in zip(tables, states, strict=True)]
+            grid = np.unique(np.concatenate(present))
+            ordered = [np.searchsorted(grid, p) for p in present]
+            gone = np.array([len(p) == 0 for p in present])
+            counts = [_count(p, len(grid)) for p in ordered]
+            ks = np.array([float(kolmogorov_smirnov(shares(counts[0]), shares(c))) for c in counts[1:]])
+            ks = np.where(gone[0] & gone[1:], 0.0, np.where(gone[0] | gone[1:], 1.0, ks))
+            groups = groups_of(len(states[1]))[states[1] == 0]
+            ks_left = kolmogorov_smirnov(shares(counts[0]), shares(_leave_out(ordered[1], groups, len(grid))))
+            distance, left = np.maximum(distance, ks), np.maximum(left, ks_left)
+        by_table.append(distance)
+        jackknife.append(left)
+    return Errors(np.array(by_table).T, np.array(jackknife).T)
+
+
+def tuple_errors(tables: Sequence[Ints], sizes: Sequence[int], combinations: Sequence[tuple[int, ...]]) -> Errors:
+    """Total variation over the joint cells of each combination of columns. tables: cells (N, D), the real one first."""
+    by_table = np.zeros((len(tables) - 1, len(combinations)))
+    jackknife = np.zeros((GROUPS, len(combinations)))
+    for i, columns in enumerate(combinations):
+        size, keys = 1, [np.zeros(len(t), np.int64) for t in tables]
+        for j in columns:
+            size *= max(sizes[j], 1)
+            keys = [k * sizes[j] + t[:, j] for k, t in zip(keys, tables, strict=True)]
+        by_table[:, i], jackknife[:, i] = compare(keys, size, total_variation)
+    return Errors(by_table, jackknife)
+
+
+def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[int, ...]]) -> Errors:
+    """Trend of each pair: half the difference of Pearson's correlation for two numbers, total variation of the contingency
+    table otherwise (1 - CorrelationSimilarity and 1 - ContingencySimilarity of SDMetrics; numbers in the bins of `cells`,
+    which are quantiles of the real table and not, as in SDMetrics up to 0.24, each table's own)."""
+    columns = tables[0].columns
+    is_number = np.array([not c.labelled for c in columns], dtype=bool)
+    both = np.array([bool(is_number[a] and is_number[b]) for a, b in pairs], dtype=bool)
+    by_table, jackknife = np.zeros((len(tables) - 1, len(pairs))), np.zeros((GROUPS, len(pairs)))
+    mixed = [p for p, numbers in zip(pairs, both, strict=True) if not numbers]
+    got = tuple_errors([cells.codes(t) for t in tables], cells.sizes, mixed)
+    by_table[:, ~both], jackknife[:, ~both] = got.by_table, got.jackknife
+    if both.any():
+        chosen = np.flatnonzero(is_number)
+        place = {int(j): i for i, j in enumerate(chosen)}
+        at = tuple(np.array([[place[a], place[b]] for (a, b), numbers in zip(pairs, both, strict=True) if numbers]).T)
+        center, scale = _scaling(tables[0].values[:, chosen])
+        scaled = [(t.values[:, chosen] - center) / scale for t in tables]
+        moments = [_moments(x) for x in scaled]
+        real = _correlations(moments[0])[at]
+        for t, moment in enumerate(moments[1:]):
+            by_table[t, both] = _difference(real, _correlations(moment)[at])
+        groups = groups_of(len(scaled[1]))
+        for g in range(GROUPS):
+            part = _correlations(moments[1] - _moments(scaled[1][groups == g]))[at]
+            jackknife[g, both] = _difference(real, part)
+    return Errors(by_table, jackknife)
+
+
+def correlations(values: Floats) -> Floats:
+    """Pearson's correlation of pairwise complete rows, (N, K) -> (K, K); NaN where a column is constant."""
+    center, scale = _scaling(values)
+    return _correlations(_moments((values - center) / scale))
+
+
+def _scaling(values: Floats) -> tuple[Floats, Floats]:
+    present = np.isfinite(values)
+    count = np.maximum(present.sum(axis=0), 1)
+    center = np.where(present, values, 0.0).sum(axis=0) / count
+    scale = np.sqrt(np.where(present, (values - center) ** 2, 0.0).sum(axis=0) / count)
+    return center, np.where(scale > 0, scale, 1.0)
+
+
+def _moments(x: Floats) -> Floats:
+    """Sums over pairwise complete rows, (6, K, K): n, x, y, xx, yy, xy. Sums of parts add up to those of the whole."""
+    present = np.isfinite(x).astype(np.float64)
+    filled = np.where(present > 0, x, 0.0)
+    square = filled**2
+    sums, squares = filled.T @ present, square.T @ present
+    return np.stack([present.T @ present, sums, sums.T, squares, squares.T, filled.T @ filled])
+
+
+def _correlations(moments: Floats) -> Floats:
+    n, x, y, xx, yy, xy = moments
+    n = np.maximum(n, 1)
+    with np.errstate(all="ignore"):
+        vx, vy = xx / n - (x / n) ** 2, yy / n - (y / n) ** 2
+        r = (xy / n - x * y / n**2) / np.sqrt(vx * vy)
+    return np.asarray(np.where((vx > 1e-12) & (vy > 1e-12), np.clip(r, -1, 1), np.nan))
+
+
+def _difference(real: Floats, other: Floats) -> Floats:
+    """Half the difference of correlations; 0 where both are undefined (constant columns), 1 where only one is."""
+    gone = np.isnan(real).astype(int) + np.isnan(other)
+    return np.asarray(np.where(gone == 0, np.abs(real - other) / 2, np.where(gone == 2, 0.0, 1.0)))
