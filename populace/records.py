@@ -118,12 +118,12 @@ class Report(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Key(Record):
-    """secret: the whole key, present once, in the answer that made it."""
+    """token: the whole key, present once, in the answer that made it."""
 
     name: str = ""
     prefix: str = ""
     role: str = ""
-    secret: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
     last_used_at: str | None = None
     revoked_at: str | None = None
 

@@ -8,7 +8,8 @@ import typer
 
 from populace.commands.common import ApiKey, AsJson, Url, connect
 from populace.commands.nouns import noun
-from populace.console import emit, emit_json, say
+from populace.commands.serve import Home, load_settings
+from populace.console import CommandError, emit, emit_json, say
 
 app = noun("keys", "API keys.", ("id", "name", "prefix", "role", "created_at", "last_used_at", "revoked_at"))
 
@@ -31,4 +32,33 @@ def create(
     if json:
         emit_json(dict(made.raw))
     else:
-        emit(made.secret or "")
+        emit(made.token or "")
+
+
+@app.command()
+def bootstrap(
+    name: Annotated[str, typer.Argument(help="Whom it is for.")],
+    tenant: Annotated[str, typer.Option(help="Tenant of that name, made if there is none.")] = "default",
+    home: Home = None,
+) -> None:
+    """Make an administrator's key straight in the database: the first one of an installation or of a tenant.
+
+    Runs where the service runs, with its settings, after `populace migrate`. (Embedded mode makes its own key.)
+
+    Example: populace keys bootstrap "first administrator"
+    """
+    settings = load_settings(home=home)
+    from service.db import migrate
+    from service.db.session import Database
+    from service.security.bootstrap import create_tenant_key
+
+    database = Database(settings)
+    try:
+        if migrate.revision(database) != migrate.head():
+            raise CommandError("The database is not at this release's schema.", hint="Run `populace migrate`.")
+        with database.write() as session:
+            token = create_tenant_key(session, tenant, name)
+    finally:
+        database.close()
+    say("Keep it: it cannot be shown again.")
+    emit(token)

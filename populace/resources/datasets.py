@@ -15,6 +15,10 @@ ANSWER_SECONDS = 600.0
 """How long the service may take to hash and store the end of a large upload."""
 
 
+MAX_NAME = 200
+"""Characters of a name that the service takes."""
+
+
 class Datasets(Deletable[Dataset]):
     path = "/v1/datasets"
 
@@ -34,7 +38,7 @@ class Datasets(Deletable[Dataset]):
             raw = self._transport.json(
                 "POST",
                 self.path,
-                params={"name": opened.name},
+                params={"name": opened.name[-MAX_NAME:]},
                 headers=headers,
                 content=opened.chunks(),
                 read_timeout=ANSWER_SECONDS,

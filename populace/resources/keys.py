@@ -14,5 +14,5 @@ class Keys(Deletable[Key]):
         super().__init__(transport, Key)
 
     def create(self, name: str, *, role: str = "custodian") -> Key:
-        """A new key; its `secret` is in this answer and never again. role: custodian or admin."""
+        """A new key; its `token` is in this answer and never again. role: custodian or admin."""
         return Key.from_json(self._transport.json("POST", self.path, json={"name": name, "role": role}))

@@ -17,7 +17,7 @@ from populace.demo import make_census, write_csv
 
 POPULACE = [sys.executable, "-c", "from populace.cli import main; main()"]
 STOP_SECONDS = 40
-QUICK = '{"steps": 60, "batch": 128, "hidden": 64, "adversarial": false}'
+QUICK = '{"steps": 60, "batch": 128, "hidden": 64, "adversarial": "never"}'
 """Training options that take seconds; the path is tested here, not the quality."""
 
 

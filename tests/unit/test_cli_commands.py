@@ -218,7 +218,7 @@ def test_a_schema_file_that_is_no_schema(tmp_path: Path) -> None:
 
 
 def test_a_new_key_is_printed_alone(answering: Callable[[str, str, Any], None]) -> None:
-    answering("keys", "create", lambda name, role: Key(id="k", secret=f"pop_{role}"))
+    answering("keys", "create", lambda name, role: Key(id="k", token=f"pop_{role}"))
     result = run(app, ["keys", "create", "someone", "--admin"])
     assert result.stdout == "pop_admin\n"
 
