@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from models.progress import STEPS
@@ -68,26 +68,13 @@ def steps(session: Session, job_ids: Sequence[str]) -> dict[str, list[JobStep]]:
     return out
 
 
-def page(
-    session: Session,
-    tenant_id: str,
-    *,
-    state: str | None = None,
-    kind: str | None = None,
-    dataset_id: str | None = None,
-    limit: int,
-    before: tuple[float, str] | None = None,
-) -> tuple[int, list[Job]]:
-    """(how many fit, the newest `limit` of them that are older than `before` = (created_at, id))."""
-    fits = [Job.tenant_id == tenant_id]
+def matching(tenant_id: str, *, state: str | None, kind: str | None, dataset_id: str | None) -> Select[Job]:
+    """Query of the tenant's jobs that fit what is given."""
+    query = select(Job).where(Job.tenant_id == tenant_id)
     for column, value in ((Job.state, state), (Job.kind, kind), (Job.dataset_id, dataset_id)):
         if value is not None:
-            fits.append(column == value)
-    total = session.execute(select(func.count()).select_from(Job).where(*fits)).scalar_one()
-    query = select(Job).where(*fits).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(tuple_(Job.created_at, Job.id) < before)
-    return total, list(session.execute(query).scalars())
+            query = query.where(column == value)
+    return query
 
 
 def events(session: Session, job_id: str, *, after: int, limit: int) -> list[JobEvent]:

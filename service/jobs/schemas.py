@@ -86,24 +86,12 @@ class JobOut(BaseModel):
     ended_at: str | None
 
 
-class JobList(BaseModel):
-    total: int
-    items: list[JobOut]
-    next_cursor: str | None
-
-
 class EventOut(BaseModel):
     id: int
     attempt: int
     type: str
     data: dict[str, Any]
     created_at: str
-
-
-class EventList(BaseModel):
-    total: int
-    items: list[EventOut]
-    next_cursor: str | None = Field(description="Pass as `after` for the next page; null at the end.")
 
 
 class Estimates(BaseModel):

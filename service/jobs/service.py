@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-
 from sqlalchemy.orm import Session
 
-from models.errors import InvalidInput, NotFound
+from models.errors import NotFound
+from service import audit, idempotency
 from service.db.session import Database
 from service.db.tables import Job
 from service.jobs import lifecycle, repository
 from service.jobs.estimates import estimate
-from service.jobs.schemas import DryRun, EventList, EventOut, JobList, JobOut, JobRequest
+from service.jobs.schemas import DryRun, EventOut, JobOut, JobRequest
 from service.jobs.specs import Resolved, resolve
 from service.jobs.views import event_out, job_out, shown_spec
+from service.paging import Page, newest
+from service.security.principal import Principal
 from service.settings import Settings
 from service.storage import BlobStore
-
-log = logging.getLogger(__name__)
 
 MAX_EVENTS = 1000
 
@@ -49,9 +48,19 @@ def enqueue(session: Session, tenant_id: str, resolved: Resolved, settings: Sett
     )
 
 
-def create(session: Session, tenant_id: str, request: JobRequest, settings: Settings) -> tuple[JobOut, str]:
-    """Check and enqueue -> (job, queue to hint at after commit)."""
+def create(
+    session: Session, caller: Principal, request: JobRequest, settings: Settings, key: str | None
+) -> tuple[JobOut, str | None]:
+    """Check and enqueue -> (job, queue to hint at after commit; None if this Idempotency-Key made the job before)."""
+    tenant_id = caller.tenant_id
+    if key is not None:
+        asked = idempotency.fingerprint(["jobs", request.model_dump()])
+        if (earlier := idempotency.claim(session, tenant_id, key, asked)) is not None:
+            return get(session, tenant_id, earlier), None
     job = enqueue(session, tenant_id, resolve(session, tenant_id, request, settings), settings)
+    if key is not None:
+        idempotency.settle(session, tenant_id, key, job.id)
+    audit.record(session, caller, f"job.create.{job.kind}", job.id)
     session.flush()
     return view(session, job), job.queue
 
@@ -97,56 +106,33 @@ def list_jobs(
     dataset_id: str | None,
     limit: int,
     cursor: str | None,
-) -> JobList:
+) -> Page[JobOut]:
     """Newest first. Raises InvalidInput for a cursor that is none of ours."""
-    total, jobs = repository.page(
-        session,
-        tenant_id,
-        state=state,
-        kind=kind,
-        dataset_id=dataset_id,
-        limit=limit + 1,
-        before=_position(cursor),
-    )
-    shown = jobs[:limit]
-    steps = repository.steps(session, [job.id for job in shown])
-    more = len(jobs) > limit
-    return JobList(
-        total=total,
-        items=[job_out(job, steps[job.id]) for job in shown],
-        next_cursor=f"{shown[-1].created_at!r}~{shown[-1].id}" if more else None,
-    )
+    query = repository.matching(tenant_id, state=state, kind=kind, dataset_id=dataset_id)
+    total, jobs, after = newest(session, query, Job, limit, cursor)
+    steps = repository.steps(session, [job.id for job in jobs])
+    return Page(total=total, items=[job_out(job, steps[job.id]) for job in jobs], next_cursor=after)
 
 
-def _position(cursor: str | None) -> tuple[float, str] | None:
-    if cursor is None:
-        return None
-    moment, _, job_id = cursor.partition("~")
-    try:
-        return float(moment), job_id
-    except ValueError:
-        raise InvalidInput("The cursor is not one of ours.", hint="Pass `next_cursor` of the page before.") from None
-
-
-def cancel(database: Database, store: BlobStore, tenant_id: str, job_id: str) -> JobOut:
+def cancel(database: Database, store: BlobStore, caller: Principal, job_id: str) -> JobOut:
     """Ask for an end. Raises NotFound, Conflict if it has ended otherwise."""
     with database.write() as session:
-        find(session, tenant_id, job_id)
+        find(session, caller.tenant_id, job_id)
         blobs = lifecycle.cancel(session, job_id)
+        audit.record(session, caller, "job.cancel", job_id)
         session.flush()
-        session.expire_all()
-        out = get(session, tenant_id, job_id)
+        out = get(session, caller.tenant_id, job_id)
     if blobs:
         store.delete(blobs)
     return out
 
 
-def list_events(session: Session, tenant_id: str, job_id: str, *, after: int, limit: int) -> EventList:
+def list_events(session: Session, tenant_id: str, job_id: str, *, after: int, limit: int) -> Page[EventOut]:
     """A page of the job's log, oldest first."""
     find(session, tenant_id, job_id)
     events = repository.events(session, job_id, after=after, limit=limit + 1)
     shown = [event_out(e) for e in events[:limit]]
-    return EventList(
+    return Page(
         total=repository.count_events(session, job_id),
         items=shown,
         next_cursor=str(shown[-1].id) if len(events) > limit else None,

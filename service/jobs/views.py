@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 from service.db.tables import Job, JobEvent, JobStep
 from service.jobs.schemas import EventOut, JobOut, Step
+from service.paging import iso, iso_or_none
 
 WEIGHTS = {"read": 2, "profile": 2, "encode": 3, "train": 60, "sample": 12, "evaluate": 20, "publish": 1}
 """Share of a step in the progress of its job (of a synthesize job on two cores, in percent)."""
 HIDDEN = frozenset({"schema"})
 """Parts of a spec that are shown elsewhere."""
-
-
-def iso(moment: float | None) -> str | None:
-    """Seconds since 1970 -> ISO 8601 in UTC."""
-    if moment is None:
-        return None
-    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def shown_spec(spec: dict[str, Any]) -> dict[str, Any]:
@@ -44,8 +37,8 @@ def job_out(job: Job, steps: Sequence[JobStep]) -> JobOut:
         problem=job.problem,
         result=job.result,
         created_at=iso(job.created_at),
-        started_at=iso(job.started_at),
-        ended_at=iso(job.ended_at),
+        started_at=iso_or_none(job.started_at),
+        ended_at=iso_or_none(job.ended_at),
     )
 
 
@@ -61,8 +54,8 @@ def step_out(job: Job, step: JobStep) -> Step:
         state=state,
         fraction=step.fraction,
         message=step.message,
-        started_at=iso(step.started_at),
-        ended_at=iso(step.ended_at),
+        started_at=iso_or_none(step.started_at),
+        ended_at=iso_or_none(step.ended_at),
     )
 
 

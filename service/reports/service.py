@@ -1,0 +1,75 @@
+"""Reports: an evaluation with where it comes from."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from models.errors import NotFound
+from service.db.tables import Dataset, MetricRow, Report, Sample, Synthesizer
+from service.paging import Page, iso, newest
+from service.reports import repository
+from service.reports.schemas import MetricOut, ReportOut, ReportSummary
+from service.security.principal import Principal
+
+
+def summary(report: Report) -> ReportSummary:
+    return ReportSummary(
+        id=report.id,
+        dataset_id=report.dataset_id,
+        sample_id=report.sample_id,
+        job_id=report.job_id,
+        created_at=iso(report.created_at),
+    )
+
+
+def list_reports(session: Session, caller: Principal, limit: int, cursor: str | None) -> Page[ReportSummary]:
+    total, rows, following = newest(session, repository.of_tenant(caller.tenant_id), Report, limit, cursor)
+    return Page(total=total, items=[summary(r) for r in rows], next_cursor=following)
+
+
+def get(session: Session, caller: Principal, report_id: str) -> ReportOut:
+    """Raises NotFound, also for another tenant's report."""
+    report = repository.get(session, caller.tenant_id, report_id)
+    if report is None:
+        raise NotFound("There is no such report.", hint="GET /v1/reports lists them.")
+    sample = session.get_one(Sample, report.sample_id)
+    return ReportOut(
+        **summary(report).model_dump(),
+        dataset=_dataset(session.get_one(Dataset, report.dataset_id)),
+        sample={"row_count": sample.row_count, "where": sample.where, "seed": sample.seed},
+        synthesizer=_synthesizer(session.get_one(Synthesizer, sample.synthesizer_id)),
+        metrics=[_metric(m) for m in repository.metrics(session, report_id)],
+        sections=report.evaluation["sections"],
+        meta=report.evaluation["meta"],
+    )
+
+
+def metrics_csv(report: ReportOut) -> str:
+    """The metrics as a table."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(MetricOut.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(m.model_dump() for m in report.metrics)
+    return out.getvalue()
+
+
+def _metric(row: MetricRow) -> MetricOut:
+    return MetricOut(**{name: getattr(row, name) for name in MetricOut.model_fields})
+
+
+def _dataset(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "sha256": dataset.sha256,
+        "rows": dataset.row_count,
+        "columns": dataset.column_count,
+        "schema_version": dataset.schema_version,
+    }
+
+
+def _synthesizer(synthesizer: Synthesizer) -> dict[str, Any]:
+    return {"id": synthesizer.id, "manifest": synthesizer.manifest, "created_at": iso(synthesizer.created_at)}

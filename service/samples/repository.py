@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from sqlalchemy import Select, delete, select
+from sqlalchemy.orm import Session
+
+from service.db.tables import Job, Report, Sample
+
+WORKING = ("queued", "running", "cancelling")
+
+
+def of_tenant(tenant_id: str) -> Select[Sample]:
+    return select(Sample).where(Sample.tenant_id == tenant_id)
+
+
+def get(session: Session, tenant_id: str, sample_id: str) -> Sample | None:
+    return session.scalar(of_tenant(tenant_id).where(Sample.id == sample_id))
+
+
+def in_use(session: Session, sample_id: str) -> bool:
+    query = select(Job.id).where(Job.sample_id == sample_id, Job.state.in_(WORKING))
+    return session.scalar(query.limit(1)) is not None
+
+
+def remove(session: Session, sample: Sample) -> list[str]:
+    """Delete it with its reports -> ids of the blobs that nothing refers to now."""
+    session.execute(delete(Report).where(Report.sample_id == sample.id))
+    session.execute(delete(Sample).where(Sample.id == sample.id))
+    return [sample.table_blob_id]

@@ -1,0 +1,72 @@
+"""What can be done with samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from sqlalchemy.orm import Session
+
+from models.errors import Conflict, NotFound
+from models.schema import schema_from_json
+from models.table import stored_batches, stream_csv, stream_parquet
+from service import audit
+from service.db.session import Database
+from service.db.tables import Sample
+from service.paging import Page, iso, newest
+from service.samples import repository
+from service.samples.schemas import SampleOut
+from service.security.principal import Principal
+from service.storage import BlobStore
+
+Format = Literal["csv", "parquet"]
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+
+
+def view(sample: Sample) -> SampleOut:
+    return SampleOut(
+        id=sample.id,
+        dataset_id=sample.dataset_id,
+        synthesizer_id=sample.synthesizer_id,
+        job_id=sample.job_id,
+        row_count=sample.row_count,
+        where=sample.where,
+        seed=sample.seed,
+        created_at=iso(sample.created_at),
+    )
+
+
+def find(session: Session, caller: Principal, sample_id: str) -> Sample:
+    """Raises NotFound, also for another tenant's sample."""
+    sample = repository.get(session, caller.tenant_id, sample_id)
+    if sample is None:
+        raise NotFound("There is no such sample.", hint="GET /v1/samples lists them.")
+    return sample
+
+
+def get(session: Session, caller: Principal, sample_id: str) -> SampleOut:
+    return view(find(session, caller, sample_id))
+
+
+def list_samples(session: Session, caller: Principal, limit: int, cursor: str | None) -> Page[SampleOut]:
+    total, rows, following = newest(session, repository.of_tenant(caller.tenant_id), Sample, limit, cursor)
+    return Page(total=total, items=[view(s) for s in rows], next_cursor=following)
+
+
+def content(session: Session, caller: Principal, store: BlobStore, sample_id: str, form: Format) -> Iterator[bytes]:
+    """The table in the source's own columns, spelling and dialect (CSV) or types (Parquet); a row group in memory."""
+    sample = find(session, caller, sample_id)
+    schema = schema_from_json(sample.schema)
+    batches = stored_batches(store.open(sample.table_blob_id))
+    return stream_csv(batches, schema) if form == "csv" else stream_parquet(batches, schema)
+
+
+def delete(database: Database, store: BlobStore, caller: Principal, sample_id: str) -> None:
+    """Delete it with its reports. Raises NotFound, Conflict while a job evaluates it."""
+    with database.write() as session:
+        sample = find(session, caller, sample_id)
+        if repository.in_use(session, sample_id):
+            raise Conflict("A job still evaluates this sample.", hint="Cancel it or wait for its end.")
+        blobs = repository.remove(session, sample)
+        audit.record(session, caller, "sample.delete", sample_id)
+    store.delete(blobs)
