@@ -79,7 +79,7 @@ class Execution:
             self._fenced()
         elif report.finished:
             self.recorder.step("publish")
-            publish(self.claim, folder, self.database, self.store)
+            publish(self.claim, folder, self.recorder, self.database, self.store)
             log.info("%s: succeeded; peak %d MiB", self.claim.id, self.watch.peak_bytes // 1024**2)
         elif reason == "shutdown":
             self._release()

@@ -13,6 +13,7 @@ from service.db.session import Database
 from service.jobs import lifecycle
 from service.jobs.lifecycle import Claim, FencedError
 from service.storage import BlobStore
+from worker.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ def delete_blobs(store: BlobStore, ids: list[str]) -> None:
         log.warning("left %d blobs to the sweep: %s", len(ids), type(error).__name__)
 
 
-def publish(claim: Claim, folder: Path, database: Database, store: BlobStore) -> None:
-    """Raises FencedError if the job is no longer ours, PopulaceError if the child's results are not complete."""
+def publish(claim: Claim, folder: Path, recorder: Recorder, database: Database, store: BlobStore) -> None:
+    """The last steps and events go into the same transaction. Raises FencedError if the job is no longer ours, PopulaceError if the child's results are not complete."""
     outcome: dict[str, Any] = json.loads((folder / "out" / "result.json").read_bytes())
     paths = {name: folder / "out" / ARTIFACTS[name] for name in NEEDED[claim.kind]}
     missing = [path.name for path in paths.values() if not path.is_file()]
@@ -49,7 +50,10 @@ def publish(claim: Claim, folder: Path, database: Database, store: BlobStore) ->
     try:
         for name, path in paths.items():
             blobs[name] = store.write(pieces(path)).id
+        recorder.finish()
+        steps, events = recorder.take()
         with database.write() as session:
+            lifecycle.record(session, claim, steps, events)
             retired = lifecycle.publish(session, claim, outcome, blobs)
     except BaseException:
         delete_blobs(store, list(blobs.values()))

@@ -25,13 +25,13 @@ TALK_SECONDS = 1.0
 """Between two looks at the database; each one that writes extends the lease too."""
 
 
-class Watch(threading.Thread):
-    """`reason`: why the work was stopped, if it was."""
+class Watch:
+    """A thread beside the work. `reason`: why the work was stopped, if it was."""
 
     def __init__(
         self, claim: Claim, recorder: Recorder, settings: Settings, database: Database, stopping: threading.Event
     ) -> None:
-        super().__init__(name=f"watch-{claim.id}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"watch-{claim.id}", daemon=True)
         self.claim, self.recorder, self.settings, self.database = claim, recorder, settings, database
         self.reason: Reason | None = None
         self.peak_bytes = 0
@@ -42,6 +42,9 @@ class Watch(threading.Thread):
         self._memory = job_memory(settings)
         self._began = self._beat = self._talked = time.monotonic()
         self._lease_until = self._beat + settings.lease_seconds
+
+    def start(self) -> None:
+        self._thread.start()
 
     def attach(self, child: Child) -> bool:
         """From now on stop this child where needed. False if the work should not begin at all."""
@@ -56,12 +59,13 @@ class Watch(threading.Thread):
 
     def end(self) -> None:
         self._done.set()
-        self.join()
+        self._thread.join()
 
-    def run(self) -> None:
+    def _run(self) -> None:
         while not self._done.wait(TICK_SECONDS):
             reason = self._look()
-            if reason is not None and self._stop(reason):
+            if reason is not None:
+                self._stop(reason)
                 return
 
     def _look(self) -> Reason | None:
@@ -110,8 +114,8 @@ class Watch(threading.Thread):
             return "lost"
         return "cancelling" if state == "cancelling" else None
 
-    def _stop(self, reason: Reason) -> bool:
-        """Stop the child. False while there is nothing to stop and the reason may wait."""
+    def _stop(self, reason: Reason) -> None:
+        """Stop the child, or keep one from being started."""
         with self._lock:
             self.reason = reason
             child = self._child
@@ -121,4 +125,3 @@ class Watch(threading.Thread):
                 child.terminate(self.settings.kill_seconds)
             else:
                 child.kill()
-        return True
