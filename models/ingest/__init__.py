@@ -1,0 +1,9 @@
+"""From an uploaded file to a table with a schema and a profile."""
+
+from models.ingest.checks import check_schema
+from models.ingest.frame import table_from_frame
+from models.ingest.inference import infer_schema
+from models.ingest.limits import Limits
+from models.ingest.reading import Upload, read_upload
+
+__all__ = ["Limits", "Upload", "check_schema", "infer_schema", "read_upload", "table_from_frame"]
