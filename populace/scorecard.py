@@ -1,38 +1,47 @@
-"""The overall figures of a report as a small table of text."""
+"""The headline figures of a report as a small table of text, and its verdict in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from populace.console import table
+from populace.records import Report
 
-HEADER = ("metric", "sample", "real holdout", "bootstrap", "independent", "goal", "")
+HEADER = ("figure", "sample", "holdout", "bootstrap", "independent", "better", "")
 
 
 def _number(value: Any) -> str | None:
     return None if value is None else f"{float(value):.4g}"
 
 
-def passes(metric: Mapping[str, Any]) -> bool | None:
-    """Whether a metric meets its goal; None when it has no goal or no value, or aims at a value instead of a bound."""
-    value, goal = metric.get("value"), metric.get("goal")
-    if value is None or goal is None:
-        return None
-    if metric.get("direction") == "higher":
-        return bool(value >= goal)
-    if metric.get("direction") == "lower":
-        return bool(value <= goal)
-    return None
+def _better(metric: Mapping[str, Any]) -> str:
+    if metric.get("direction") == "target":
+        return f"near {_number(metric.get('goal'))}"
+    return str(metric.get("direction", ""))
 
 
-def scorecard(metrics: Iterable[Mapping[str, Any]]) -> str:
-    """Metrics of the whole table (no subject), one per line, beside what real data reads."""
+def headline(report: Report) -> list[Mapping[str, Any]]:
+    """The metrics that the report itself puts first; if it names none, those of the whole table."""
+    found = {(m["name"], m.get("subject") or ""): m for m in report.metrics}
+    named = (report.sections.get("scorecard") or {}).get("headline") or ()
+    chosen = [found[key] for h in named if (key := (h["name"], h.get("subject") or "")) in found]
+    return chosen or [m for m in report.metrics if not m.get("subject")]
+
+
+def scorecard(report: Report) -> str:
+    """One figure per line beside what it reads for real held-out rows, a bootstrap of the real rows, and independent
+    columns; then the verdict and at most three problems, each with what to try.
+    """
     rows = []
-    for m in metrics:
-        if m.get("subject"):
-            continue
-        verdict = {True: "ok", False: "misses", None: ""}[passes(m)]
-        values = [_number(m.get(k)) for k in ("value", "holdout", "ceiling", "floor", "goal")]
-        rows.append([m["name"], *values, verdict or (m.get("note") or "" if m.get("value") is None else "")])
-    return table(rows, HEADER)
+    for m in headline(report):
+        name = f"{m['name']} ({m['subject']})" if m.get("subject") else m["name"]
+        values = [_number(m.get(k)) for k in ("value", "holdout", "ceiling", "floor")]
+        rows.append([name, *values, _better(m), (m.get("note") or "") if m.get("value") is None else ""])
+    verdict = report.sections.get("verdict") or {}
+    lines = [table(rows, HEADER)]
+    if verdict.get("summary"):
+        lines.append(str(verdict["summary"]))
+    for problem in verdict.get("problems") or ():
+        lines.append(f"- {problem.get('text', '')} {problem.get('try', '')}".rstrip())
+    return "\n".join(lines)

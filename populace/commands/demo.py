@@ -47,7 +47,7 @@ def demo(
         Client(service.url, service.key) as client,
     ):
         outcome = run(client, Order(census, target=TARGET, seed=seed, options=options), synthetic, report)
-        for line in scorecard(outcome.report.metrics).splitlines():
+        for line in scorecard(outcome.report).splitlines():
             say(line)
         say(f"Done in {outcome.seconds['all']:.0f} s.")
         say(f"Confidential table (invented): {census.resolve()}")

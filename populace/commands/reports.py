@@ -18,9 +18,9 @@ app = noun("reports", "What samples are worth.", ("id", "sample_id", "dataset_id
 
 @app.command("score")
 def score(id: Id, url: Url = None, key: ApiKey = None) -> None:
-    """Print the overall figures of a report beside their yardsticks."""
+    """Print the headline figures of a report beside their yardsticks, and its verdict."""
     with connect(url, key) as client:
-        emit(scorecard(client.reports.get(id).metrics))
+        emit(scorecard(client.reports.get(id)))
 
 
 @app.command()

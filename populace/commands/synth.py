@@ -83,7 +83,7 @@ def synth(
         outcome = run(client, order, sink, report)
         sample = client.samples.get(outcome.sample_id)
     say(f"{sample.row_count:,} rows in {outcome.seconds['all']:.0f} s")
-    for line in scorecard(outcome.report.metrics).splitlines():
+    for line in scorecard(outcome.report).splitlines():
         say(line)
     for what, file in (("Synthetic table", output), ("Report", report)):
         if file is not None:

@@ -18,7 +18,7 @@ from populace.client import Client
 from populace.commands.common import parse_options
 from populace.console import CommandError, clean, size, table
 from populace.errors import ApiError
-from populace.records import Dataset, Job, Key, Page, Sample
+from populace.records import Dataset, Job, Key, Page, Report, Sample
 from populace.scorecard import scorecard
 
 run = CliRunner().invoke
@@ -260,18 +260,24 @@ def test_helpers() -> None:
     assert not isinstance(ValueError("m"), console.Explained)
 
 
-def test_scorecard_shows_the_whole_table_only_and_judges_by_goal() -> None:
-    row = {"subject": "", "value": 0.5, "ceiling": 0.4, "holdout": 0.45, "floor": 9.0, "note": ""}
-    metrics = [
-        {**row, "name": "shape", "direction": "lower", "goal": 0.8},
-        {**row, "name": "c2st", "direction": "higher", "goal": 0.92},
-        {**row, "name": "dcr", "direction": "target", "goal": 0.5},
-        {**row, "name": "shape", "subject": "age", "direction": "lower", "goal": None},
-        {**row, "name": "mle", "value": None, "note": "no target", "direction": "higher", "goal": 0.9},
-    ]
-    lines = scorecard(metrics).splitlines()
-    assert len(lines) == 5
-    assert lines[1].endswith("ok")
-    assert lines[2].endswith("misses")
-    assert lines[3].endswith("0.5")
-    assert lines[4].endswith("no target")
+def test_scorecard_shows_the_headline_and_the_verdict() -> None:
+    row = {"subject": "", "value": 0.5, "ceiling": 0.4, "holdout": 0.45, "floor": 9.0, "note": "", "goal": 0.0}
+    metrics = (
+        {**row, "name": "shape", "direction": "lower"},
+        {**row, "name": "shape", "subject": "age", "direction": "lower"},
+        {**row, "name": "dcr_share", "direction": "target", "goal": 0.5},
+        {**row, "name": "utility_auc", "subject": "mlp", "value": None, "note": "no target", "direction": "higher"},
+    )
+    plain = scorecard(Report(id="r", metrics=metrics)).splitlines()
+    assert [line.split()[0] for line in plain] == ["figure", "shape", "dcr_share"]
+    assert plain[1].split() == ["shape", "0.5", "0.45", "0.4", "9", "lower"]
+    assert plain[2].endswith("near 0.5")
+    sections = {
+        "scorecard": {"headline": [{"name": "utility_auc", "subject": "mlp"}, {"name": "shape", "subject": ""}]},
+        "verdict": {"summary": "Fine.", "problems": [{"text": "Age is off.", "try": "Train longer."}]},
+    }
+    lines = scorecard(Report(id="r", metrics=metrics, sections=sections)).splitlines()
+    assert lines[1].startswith("utility_auc (mlp)")
+    assert lines[1].endswith("no target")
+    assert lines[2].startswith("shape")
+    assert lines[3:] == ["Fine.", "- Age is off. Train longer."]
