@@ -10,14 +10,42 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from populace.console import CommandError
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from service.settings import Settings
+
 START_SECONDS = 30.0
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the command line (what is not None) and the environment. Raises CommandError naming the faulty."""
+    return _settings({k: v for k, v in given.items() if v is not None})
+
+
+def private_settings(home: Path, port: int) -> Settings:
+    """Embedded mode in `home` and nowhere else, whatever servers and stores the environment names."""
+    places = dict.fromkeys(("work_dir", "database_url", "broker_url", "storage_url"))
+    return _settings({"mode": "embedded", "home": home, "host": "127.0.0.1", "port": port, **places})
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    from pydantic import ValidationError
+
+    from service.settings import Settings
+
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        faults = [
+            " ".join(filter(None, (f"POPULACE_{e['loc'][0]}".upper() if e["loc"] else "", e["msg"])))
+            for e in error.errors(include_input=False, include_url=False)
+        ]
+        raise CommandError("; ".join(faults), hint="Settings come from POPULACE_* variables; see the README.") from None
 
 
 class EmbeddedService:
@@ -39,21 +67,11 @@ class EmbeddedService:
 
         from service.db import migrate
         from service.main import create_app
-        from service.settings import Settings
         from worker.embedded import Embedded
 
         self.home.mkdir(parents=True, exist_ok=True)
         os.chmod(self.home, 0o700)
-        settings = Settings(
-            mode="embedded",
-            home=self.home,
-            work_dir=None,
-            database_url=None,
-            broker_url=None,
-            storage_url=None,
-            host="127.0.0.1",
-            port=self._port,
-        )
+        settings = private_settings(self.home, self._port)
         migrate.upgrade(settings)
         listener = listen("127.0.0.1", self._port)
         config = uvicorn.Config(

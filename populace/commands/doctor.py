@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from populace.commands.common import EXIT_FAILURE
-from populace.commands.serve import Home, load_settings
+from populace.commands.serve import Home
 from populace.console import clean, emit, emit_json
+from populace.embedded import load_settings
 
 
 def doctor(

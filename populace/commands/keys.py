@@ -8,8 +8,9 @@ import typer
 
 from populace.commands.common import ApiKey, AsJson, Url, connect
 from populace.commands.nouns import noun
-from populace.commands.serve import Home, load_settings
+from populace.commands.serve import Home
 from populace.console import CommandError, emit, emit_json, say
+from populace.embedded import load_settings
 
 app = noun("keys", "API keys.", ("id", "name", "prefix", "role", "created_at", "last_used_at", "revoked_at"))
 

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from populace.console import CommandError, say
-
-if TYPE_CHECKING:
-    from service.settings import Settings
+from populace.console import say
+from populace.embedded import listen, load_settings
 
 Home = Annotated[Path | None, typer.Option(help="Folder of embedded mode.", envvar="POPULACE_HOME", show_default=False)]
-
-
-def load_settings(**overrides: Any) -> Settings:
-    """Settings from the environment and the command line. Raises CommandError naming the settings at fault."""
-    from pydantic import ValidationError
-
-    from service.settings import Settings
-
-    try:
-        return Settings(**{k: v for k, v in overrides.items() if v is not None})
-    except ValidationError as error:
-        faults = [
-            " ".join(filter(None, (f"POPULACE_{e['loc'][0]}".upper() if e["loc"] else "", e["msg"])))
-            for e in error.errors(include_input=False, include_url=False)
-        ]
-        raise CommandError("; ".join(faults), hint="Settings come from POPULACE_* variables; see the README.") from None
 
 
 def serve(
@@ -49,7 +31,6 @@ def serve(
 
     import uvicorn
 
-    from populace.embedded import listen
     from service.db import migrate
     from service.main import create_app
 
