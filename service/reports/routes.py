@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from service.deps import Caller, Cursor, Limit, Reading
 from service.downloads import attachment
 from service.paging import Page
-from service.reports import service
+from service.reports import html, service
 from service.reports.schemas import ReportOut, ReportSummary
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
@@ -41,4 +41,7 @@ def get_report(
             media_type="text/csv; charset=utf-8",
             headers=attachment(f"{report_id}-metrics.csv"),
         )
+    if chosen == "html":
+        headers = {"Content-Security-Policy": html.content_security_policy()}
+        return HTMLResponse(html.render(report.model_dump()), headers=headers)
     return JSONResponse(report.model_dump())

@@ -1,0 +1,35 @@
+"""Figures as a reader sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NONE = "–"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return NONE if value is None else f"{100 * value:.{digits}f} %"
+
+
+def number(value: float | None) -> str:
+    """Three significant decimals, thousands apart."""
+    if value is None:
+        return NONE
+    if value == int(value) and abs(value) >= 1000:
+        return f"{int(value):,}"
+    return f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def cell(value: float | None, unit: str) -> str:
+    """A metric's value in its unit."""
+    if value is None:
+        return NONE
+    if unit == "share":
+        return percent(value, 2 if abs(value) < 0.1 else 1)
+    return number(value)
+
+
+def short(text: Any, length: int = 40) -> str:
+    """At most `length` characters, the end cut."""
+    words = str(text)
+    return words if len(words) <= length else words[: length - 1] + "…"

@@ -1,0 +1,39 @@
+"""The words of a report, for a reader who has never seen one."""
+
+GLOSSARY = (
+    ("Sample", "The synthetic table. Its rows were drawn from a model, not taken from the real table."),
+    (
+        "Holdout",
+        "Real rows set aside before anything was trained. What they read is the limit of what any sample can read.",
+    ),
+    ("Bootstrap", "Real training rows drawn again with replacement: the ceiling of a figure."),
+    ("Independent columns", "Every column shuffled by itself: right columns, no relations. The floor of a figure."),
+    (
+        "Shape",
+        "How far a column's distribution is off: Kolmogorov-Smirnov distance of numbers, total variation of labels.",
+    ),
+    (
+        "Trend",
+        "How far a pair of columns is off: difference of the correlations of numbers, otherwise total variation of the "
+        "joint table.",
+    ),
+    (
+        "tvd2, tvd3",
+        "Total variation distance of pairs, or of drawn triples, of columns, averaged; numbers in 20 quantile bins.",
+    ),
+    (
+        "c2st",
+        "Classifier two-sample test: 2 - 2 AUC of gradient boosting that tells real from synthetic. At 1 it cannot.",
+    ),
+    (
+        "Utility",
+        "A model trained on the sample and tested on real holdout rows, beside the same model trained on real rows.",
+    ),
+    ("Copies", "Rows of the sample that equal a training row in every modelled column; real holdout rows do, too."),
+    (
+        "Distance share",
+        "Share of synthetic rows nearer to a training row than to a holdout row, of equal numbers of both. Without "
+        "memory of the training rows it is 50 %.",
+    ),
+)
+"""(word, meaning)"""
