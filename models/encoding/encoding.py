@@ -1,0 +1,233 @@
+"""A whole table as cells and back: which columns take which slots, and what stands in for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.conditions import Condition
+from models.encoding.categorical import categories_from, fit_categories
+from models.encoding.cells import Array, Codec, ColumnCells, need
+from models.encoding.numeric import curve_from, fit_curve
+from models.encoding.surrogates import Surrogate, fit_surrogate, surrogate_from
+from models.errors import Detail, InvalidArtifact, InvalidCondition
+from models.progress import SILENT, Progress
+from models.schema import Column, Kind, Schema
+from models.table import Table, parse_datetimes, write_values
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """How finely numbers are cut. direct: distinct values up to which each has a cell; coarse, fine: quantile bins."""
+
+    direct: int
+    coarse: int
+    fine: int
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Shapes that the generator needs. S slots in table order; W cells in all.
+
+    sizes (S,): cells of each slot. parents (S,): for a fine slot the slot of its coarse cell, else -1. fine: for a fine slot
+    the number of its cells that each coarse cell has (coarse,), else None.
+    """
+
+    sizes: tuple[int, ...]
+    parents: tuple[int, ...]
+    fine: tuple[Array | None, ...]
+
+    @property
+    def width(self) -> int:
+        return sum(self.sizes)
+
+    @cached_property
+    def offsets(self) -> Array:
+        return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class TableEncoding:
+    """columns: the modelled ones. surrogates: the others. copies: (column, earlier column that it repeats)."""
+
+    schema: Schema
+    columns: tuple[ColumnCells, ...]
+    surrogates: tuple[Surrogate, ...]
+    copies: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def layout(self) -> Layout:
+        sizes: list[int] = []
+        parents: list[int] = []
+        fine: list[Array | None] = []
+        for column in self.columns:
+            here = column.sizes
+            parents += [-1] if len(here) == 1 else [-1, len(sizes)] if here else []
+            fine += [None] if len(here) == 1 else [None, column.fine] if here else []
+            sizes += here
+        return Layout(tuple(sizes), tuple(parents), tuple(fine))
+
+    @cached_property
+    def slots(self) -> dict[str, slice]:
+        """Slots of each modelled column."""
+        out, at = {}, 0
+        for column in self.columns:
+            out[column.column.name] = slice(at, at + len(column.sizes))
+            at += len(column.sizes)
+        return out
+
+    def cells(self, name: str) -> ColumnCells:
+        """The modelled column of this name, or the one that it repeats."""
+        name = dict(self.copies).get(name, name)
+        return next(c for c in self.columns if c.column.name == name)
+
+    def encode(self, table: Table, progress: Progress = SILENT) -> Array:
+        """Rows -> cells (N, S), of the smallest type that holds them."""
+        small = np.uint8 if max(self.layout.sizes, default=0) <= 256 else np.int16
+        out = np.empty((len(table), len(self.layout.sizes)), small)
+        for column in self.columns:
+            progress.check()
+            if column.sizes:
+                out[:, self.slots[column.column.name]] = column.encode(table.values(column.column.name))
+        return out
+
+    def decode(
+        self, cells: Array, uniforms: Array, rows: Array, conditions: Mapping[str, Condition] | None = None
+    ) -> pa.Table:
+        """Cells (N, S), uniforms (N, U) and row numbers (N,) -> stored table of all columns, in order.
+
+        conditions: by modelled column; every decoded value meets its own.
+        """
+        done: dict[str, pa.Array] = {}
+        for i, column in enumerate(self.columns):
+            name = column.column.name
+            u = uniforms[:, 2 * i : 2 * i + 2]
+            values = column.decode(cells[:, self.slots[name]], u, (conditions or {}).get(name))
+            done[name] = write_values(values, column.column)
+        first = 2 * len(self.columns)
+        for i, surrogate in enumerate(self.surrogates):
+            done[surrogate.column.name] = surrogate.draw(rows, uniforms[:, first + i])
+        for name, earlier in self.copies:
+            done[name] = done[earlier]
+        return pa.table([done[n] for n in self.schema.names], names=self.schema.names)
+
+    @property
+    def uniforms(self) -> int:
+        """Uniforms that decode needs for a row."""
+        return 2 * len(self.columns) + len(self.surrogates)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "columns": [
+                {"name": c.column.name, "missing": list(c.missing), "codec": c.codec.to_json()} for c in self.columns
+            ],
+            "surrogates": [s.to_json() for s in self.surrogates],
+            "copies": [list(c) for c in self.copies],
+        }
+
+    def tensors(self) -> dict[str, Array]:
+        return {f"encoding.{i}.{k}": v for i, c in enumerate(self.columns) for k, v in c.codec.tensors().items()}
+
+
+def encoding_from(schema: Schema, raw: Mapping[str, Any], tensors: Mapping[str, Array]) -> TableEncoding:
+    """Inverse of to_json and tensors. Raises InvalidArtifact."""
+    try:
+        columns = []
+        for i, item in enumerate(need(raw, "columns", list)):
+            column = schema[need(item, "name", str)]
+            mine = {k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"encoding.{i}.")}
+            spec = need(item, "codec", dict)
+            codec: Codec = (
+                categories_from(column, mine) if spec.get("type") == "categories" else curve_from(column, spec, mine)
+            )
+            columns.append(ColumnCells(column, codec, tuple(map(int, need(item, "missing", list)))))
+        surrogates = [surrogate_from(schema[need(s, "name", str)], s) for s in need(raw, "surrogates", list)]
+        copies = tuple((str(a), str(b)) for a, b in need(raw, "copies", list))
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise InvalidArtifact(f"The synthesizer's encoding is malformed: {error}.", hint="Train again.") from None
+    return TableEncoding(schema, tuple(columns), tuple(surrogates), copies)
+
+
+def fit_encoding(table: Table, resolution: Resolution, progress: Progress = SILENT) -> TableEncoding:
+    """Choose the cells of every column from the training rows."""
+    copies = _copies(table)
+    repeated = dict(copies)
+    columns, surrogates = [], []
+    for i, column in enumerate(table.schema.columns):
+        progress.check()
+        progress.update(i / len(table.schema.columns), column.name)
+        if not column.modelled:
+            surrogates.append(fit_surrogate(table.data.column(column.name), column))
+        elif column.name not in repeated:
+            columns.append(_fit_column(table, column, resolution))
+    return TableEncoding(table.schema, tuple(columns), tuple(surrogates), copies)
+
+
+def _copies(table: Table) -> tuple[tuple[str, str], ...]:
+    """The schema's duplicates that hold in these rows and under the present kinds, each with the first of its like."""
+    first: dict[str, str] = {}
+    for name, earlier in table.schema.duplicates:
+        earlier = first.get(earlier, earlier)
+        if table.schema[name].modelled and table.schema[earlier].modelled:
+            same = pc.equal(pc.fill_null(table.data.column(name), ""), pc.fill_null(table.data.column(earlier), ""))
+            if pc.all(same).as_py():
+                first[name] = earlier
+    return tuple(first.items())
+
+
+def _fit_column(table: Table, column: Column, resolution: Resolution) -> ColumnCells:
+    values = table.values(column.name)
+    present = values.values[values.missing < 0]
+    missing = tuple(int(m) for m in np.unique(values.missing) if m >= 0)
+    codec: Codec
+    if column.labelled:
+        codec = fit_categories(present, column)
+    else:
+        low, high = (float(present.min()), float(present.max())) if len(present) else (0.0, 0.0)
+        codec = fit_curve(
+            present,
+            column,
+            bounds=(min(low, _bound(column.minimum, column, low)), max(high, _bound(column.maximum, column, high))),
+            decimals=_decimals(column),
+            direct=resolution.direct,
+            coarse=resolution.coarse,
+            fine=resolution.fine,
+        )
+    return ColumnCells(column, codec, missing)
+
+
+def _bound(bound: float | str | None, column: Column, otherwise: float) -> float:
+    """A bound of the schema as a number (seconds for a datetime); `otherwise` where there is none."""
+    if bound is None:
+        return otherwise
+    if isinstance(bound, str):
+        seconds = float(parse_datetimes(pa.array([bound]), column.datetime_format or "%Y-%m-%d")[0])
+        return seconds if np.isfinite(seconds) else otherwise
+    return float(bound)
+
+
+def _decimals(column: Column) -> int:
+    if column.kind is Kind.DATETIME:
+        return 6 if "%f" in (column.datetime_format or "") else 0
+    return column.decimals
+
+
+def conditions_by_column(encoding: TableEncoding, conditions: Sequence[Condition]) -> dict[str, Condition]:
+    """Conditions by modelled column, one on a repeating column moved to the column that it repeats.
+
+    Raises InvalidCondition where two fall on one column.
+    """
+    out: dict[str, Condition] = {}
+    for condition in conditions:
+        name = encoding.cells(condition.column).column.name
+        if name in out:
+            what = f"There are two conditions on {name!r}, or on columns that repeat it."
+            raise InvalidCondition(what, hint="Join them into one.", errors=[Detail(("column", name), what)])
+        out[name] = replace(condition, column=name)
+    return out

@@ -1,0 +1,99 @@
+"""Size of the network and length of training, chosen from the table unless the options say otherwise."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from models.encoding.encoding import Layout, Resolution
+from models.errors import InvalidInput
+from models.options import FitOptions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the generator is built and trained. patience: checks of the validation loss without gain before it ends.
+    select: which weights are kept: the last ones, or those of the lowest validation loss."""
+
+    hidden: int
+    depth: int
+    dropout: float
+    batch: int
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    validation: float
+    patience: int
+    check_every: int
+    select: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def resolution(rows: int, columns: int, options: FitOptions) -> Resolution:
+    """How finely numbers are cut: finer for longer tables, coarser for wide ones, so that the width stays bounded."""
+    coarse = 32 if rows >= 4_000 else 20 if rows >= 1_000 else 12 if rows >= 200 else 6
+    fine = 16 if rows >= 4_000 else 8 if rows >= 400 else 4
+    direct = 128 if rows >= 4_000 else max(12, rows // 25)
+    if columns > 100:
+        coarse, direct = min(coarse, 20), min(direct, 40)
+    return Resolution(options.direct or direct, options.coarse or coarse, options.fine or fine)
+
+
+def make_plan(rows: int, layout: Layout, options: FitOptions) -> Plan:
+    """rows: training rows (validation rows included)."""
+    slots = max(1, len(layout.sizes))
+    small = rows < 5_000
+    hidden = 512 if rows >= 5_000 else 256 if rows >= 400 else 128
+    steps = 3_000 if rows >= 5_000 else 1_500 if rows >= 400 else 800
+    batch = 1_024 if not small else max(16, min(512, rows // 2))
+    # Very wide tables: smaller batches keep a step short and its memory small.
+    if slots * layout.width > 400_000:
+        batch = min(batch, 512)
+    plan = {
+        "hidden": options.hidden or hidden,
+        "depth": 2 if options.depth is None else options.depth,
+        "dropout": options.dropout if options.dropout is not None else 0.1 if rows < 10_000 else 0.0,
+        "batch": options.batch or batch,
+        "steps": options.steps or steps,
+        "learning_rate": options.learning_rate or 2e-3,
+    }
+    return Plan(
+        **plan,
+        weight_decay=1e-4 if not small else 1e-2,
+        validation=0.05 if rows >= 5_000 else 0.1,
+        patience=8 if small else 1_000_000,
+        select="validation" if small else "last",
+        check_every=100 if rows >= 400 else 25,
+    )
+
+
+def threads(options: FitOptions) -> int:
+    """CPU threads: as asked, else the cores this process may use, at most 8 (more did not pay)."""
+    if options.threads:
+        return options.threads
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every platform
+        cores = os.cpu_count() or 1
+    return max(1, min(8, cores))
+
+
+def device(options: FitOptions) -> torch.device:
+    """Raises InvalidInput where CUDA is asked for and absent."""
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput("There is no CUDA device.", hint="Use device auto or cpu.")
+    wants = options.device == "cuda" or (options.device == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if wants else "cpu")
+
+
+def precision(on: torch.device) -> torch.dtype:
+    """bfloat16 for the large products where the processor multiplies it natively (about 5 times faster), else float32."""
+    if on.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return torch.bfloat16 if probe is not None and probe() else torch.float32

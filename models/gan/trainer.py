@@ -1,0 +1,195 @@
+"""Likelihood training of the masked generator, resumable to the same weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.artifacts import read_bundle, write_bundle
+from models.encoding.encoding import Layout
+from models.gan.losses import Blocks, cross_entropy
+from models.gan.masks import Masks
+from models.gan.network import Generator, follow, shadow
+from models.gan.plan import Plan
+from models.progress import Progress
+from models.rng import key
+
+CHECKPOINT_EVERY = 5.0
+"""Seconds between checkpoints."""
+EMA = 0.998
+
+
+@dataclass
+class Rows:
+    """Encoded rows on the device: codes (N, S) of the smallest integer type."""
+
+    codes: Tensor
+    offsets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, at: Tensor) -> Tensor:
+        """Rows as cell numbers of the whole table: (B, S) int64."""
+        return self.codes[at].long() + self.offsets
+
+
+@dataclass
+class State:
+    """What a checkpoint holds. best: weights of the lowest validation loss so far, with that loss."""
+
+    step: int = 0
+    seconds: float = 0.0
+    waited: int = 0
+    best_loss: float = math.inf
+    curve: list[dict[str, float]] = field(default_factory=list)
+    done: bool = False
+
+
+class Trainer:
+    """Trains `model` in place; `ema` are the weights to use."""
+
+    def __init__(
+        self,
+        model: Generator,
+        layout: Layout,
+        plan: Plan,
+        rows: Rows,
+        validation: Rows,
+        order: Tensor,
+        *,
+        seed: int,
+        fixed: float,
+        max_time: float | None,
+    ) -> None:
+        self.model, self.layout, self.plan, self.rows, self.validation = model, layout, plan, rows, validation
+        self.seed, self.max_time = seed, max_time
+        self.device = rows.codes.device
+        self.blocks = Blocks(layout, self.device)
+        self.masks = Masks(layout, order, self.device, fixed)
+        self.unknown = torch.arange(len(layout.sizes), device=self.device) + layout.width
+        self.ema = {k: v.detach().clone() for k, v in model.named_parameters()}
+        self.best = self.ema
+        self.state = State()
+        self.noise = torch.Generator(self.device)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), plan.learning_rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True
+        )
+
+    def loss(self, batch: Tensor, noise: torch.Generator, *, dropout: bool) -> Tensor:
+        """Mean nats per row. batch (B, S) cell numbers."""
+        known, weight = self.masks.draw(len(batch), noise)
+        logits = self.model(torch.where(known, batch, self.unknown), noise if dropout else None)
+        return (cross_entropy(logits, batch, self.blocks) * weight).sum() / len(batch)
+
+    def run(self, progress: Progress, checkpoint: Path | None = None, fingerprint: str = "") -> None:
+        """Train to the end of the plan; keeps the best weights in `best`."""
+        if checkpoint is not None:
+            self._resume(checkpoint, fingerprint)
+        began, saved = time.monotonic() - self.state.seconds, time.monotonic()
+        running = math.nan
+        while not self.state.done:
+            progress.check()
+            step = self.state.step
+            share = step / self.plan.steps
+            if self.max_time is not None:
+                share = max(share, (time.monotonic() - began) / self.max_time)
+            running = self._step(step, share, running)
+            self.state.step += 1
+            self.state.seconds = time.monotonic() - began
+            last = self.state.step >= self.plan.steps or share >= 1
+            if self.state.step % self.plan.check_every == 0 or last:
+                self._validate(running)
+                last = last or self.state.waited >= self.plan.patience
+            if self.state.step % 10 == 0 or last:
+                progress.update(min(1.0, share), f"step {self.state.step}", step=self.state.step, loss=running)
+            self.state.done = last
+            if checkpoint is not None and (last or time.monotonic() - saved > CHECKPOINT_EVERY):
+                self._save(checkpoint, fingerprint)
+                progress.checkpoint(checkpoint, step=self.state.step)
+                saved = time.monotonic()
+
+    def _step(self, step: int, share: float, running: float) -> float:
+        self.noise.manual_seed(key(self.seed, "train", step))
+        warm = min(1.0, (step + 1) / min(100, 1 + self.plan.steps // 10))
+        rate = self.plan.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+        self.optimizer.param_groups[0]["lr"] = rate
+        at = torch.randint(len(self.rows), (self.plan.batch,), generator=self.noise, device=self.device)
+        loss = self.loss(self.rows.take(at), self.noise, dropout=True)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        follow(self.ema, self.model, min(EMA, (step + 1) / (step + 10)))
+        if step % 10 and running == running:
+            return running  # reading the loss makes a GPU wait: every tenth step is enough
+        value = float(loss.detach())
+        return value if running != running else 0.8 * running + 0.2 * value
+
+    @torch.no_grad()
+    def _validate(self, running: float) -> None:
+        """Loss of the averaged weights on the validation rows, the same masks every time."""
+        if len(self.validation) == 0:
+            self.best = self.ema
+            self.state.curve.append(self._point(running, math.nan))
+            return
+        here = shadow(self.model)
+        self.model.load_state_dict(self.ema, strict=False)
+        total, rows, repeats = 0.0, 0, max(1, 4_096 // len(self.validation))
+        for r in range(repeats):
+            self.noise.manual_seed(key(self.seed, "validate", r))
+            for at in torch.arange(len(self.validation), device=self.device).split(4_096):
+                total += float(self.loss(self.validation.take(at), self.noise, dropout=False)) * len(at)
+                rows += len(at)
+        self.model.load_state_dict(here)
+        value = total / rows
+        self.state.curve.append(self._point(running, value))
+        if value < self.state.best_loss or self.state.best_loss == math.inf:
+            self.state.best_loss, self.state.waited = value, 0
+            self.best = {k: v.clone() for k, v in self.ema.items()}
+        else:
+            self.state.waited += 1
+
+    def _point(self, running: float, validation: float) -> dict[str, float]:
+        point = {"step": self.state.step, "loss": running, "validation": validation, "seconds": self.state.seconds}
+        return {k: round(v, 5) for k, v in point.items() if math.isfinite(v)}
+
+    def _save(self, folder: Path, fingerprint: str) -> None:
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"ema.{k}": v for k, v in self.ema.items()} | {f"best.{k}": v for k, v in self.best.items()}
+        for i, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{k}": v for k, v in slots.items()}
+        arrays = {k: v.detach().cpu().numpy() for k, v in tensors.items()}
+        best = None if math.isinf(self.state.best_loss) else self.state.best_loss
+        write_bundle(folder, "checkpoint", {**vars(self.state), "best_loss": best, "of": fingerprint}, arrays)
+
+    def _resume(self, folder: Path, fingerprint: str) -> None:
+        """Continue from a checkpoint of the same data and options; any other is left to be overwritten."""
+        if not (folder / "manifest.json").exists():
+            return
+        manifest, arrays = read_bundle(folder, "checkpoint")
+        if manifest.get("of") != fingerprint:
+            return
+        tensors = {k: torch.from_numpy(np.array(v)).to(self.device) for k, v in arrays.items()}
+        self.model.load_state_dict(_under(tensors, "model."))
+        self.ema, self.best = _under(tensors, "ema."), _under(tensors, "best.")
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under(tensors, "optimizer.").items():
+            i, key_ = name.split(".")
+            state.setdefault(int(i), {})[key_] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        fields: dict[str, Any] = {k: manifest[k] for k in vars(self.state)}
+        fields["best_loss"] = math.inf if fields["best_loss"] is None else fields["best_loss"]
+        self.state = State(**fields)
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
