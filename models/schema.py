@@ -84,8 +84,9 @@ class Dialect:
     delimiter: str = ","
     encoding: str = "utf-8"
     quoting: str = "minimal"
-    """`minimal` or `all` (every text cell quoted)."""
+    """`minimal`, `text` (every cell of a column that is no number in Parquet) or `all`; blank cells never."""
     decimal_point: str = "."
+    """As the file writes numbers; the stored form always has a point."""
 
 
 @dataclass(frozen=True)

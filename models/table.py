@@ -144,8 +144,23 @@ def parse_datetimes(words: pa.Array, form: str) -> npt.NDArray[np.float64]:
     import pandas as pd
 
     stamps = pd.to_datetime(words.to_pandas(), format=form.replace("%-", "%"), errors="coerce", utc=True)
-    seconds = (stamps - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    return np.asarray(seconds, dtype=np.float64)
+    seconds = np.array((stamps - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=np.float64)
+    lost = np.flatnonzero(np.isnan(seconds))
+    for i, word in zip(lost, words.take(pa.array(lost)).to_pylist(), strict=True):
+        seconds[i] = _early_or_late(word, form)
+    return seconds
+
+
+def _early_or_late(word: str, form: str) -> float:
+    """Seconds of a date outside 1678 to 2261, which pandas cannot hold, e.g. 9999-12-31; NaN if it is no such date."""
+    import datetime as dt
+
+    try:
+        moment = dt.datetime.strptime(word, form.replace("%-", "%"))
+    except ValueError:
+        return float("nan")
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)).total_seconds()
 
 
 def format_datetimes(seconds: npt.NDArray[np.float64], form: str) -> list[str]:
@@ -223,25 +238,38 @@ def stored_batches(source: Any) -> Iterator[pa.RecordBatch]:
 def stream_csv(batches: Iterable[pa.RecordBatch], schema: Schema) -> Iterator[bytes]:
     """CSV text of stored batches in the schema's dialect, UTF-8, header first; one piece per batch."""
     names = pa.schema([(n, pa.string()) for n in schema.names])
-    delimiter, everything = schema.dialect.delimiter, schema.dialect.quoting == "all"
+    dialect = schema.dialect
+    quoted = [
+        dialect.quoting == "all" or (dialect.quoting == "text" and c.storage not in ("int64", "double", "bool"))
+        for c in schema.columns
+    ]
     header = pa.RecordBatch.from_arrays([pa.array([n]) for n in schema.names], names=schema.names)
-    yield _csv_lines(header, delimiter, everything)
+    yield _csv_lines(header, dialect.delimiter, [dialect.quoting != "minimal"] * len(quoted))
+    commas = dialect.decimal_point == ","
     for batch in _at_least_one(batches, names):
         if batch.num_rows:
-            yield _csv_lines(batch, delimiter, everything)
+            columns = [
+                pc.replace_substring(batch.column(i), ".", ",", max_replacements=1)
+                if commas and c.numeric
+                else batch.column(i)
+                for i, c in enumerate(schema.columns)
+            ]
+            yield _csv_lines(pa.RecordBatch.from_arrays(columns, schema=names), dialect.delimiter, quoted)
 
 
-def _csv_lines(batch: pa.RecordBatch, delimiter: str, everything: bool) -> bytes:
-    """RFC 4180 lines; Arrow's own writer would quote every text. Blank cells stay blank, unless alone on their line."""
+def _csv_lines(batch: pa.RecordBatch, delimiter: str, always: Sequence[bool]) -> bytes:
+    """RFC 4180 lines; Arrow's own writer would quote every text. Blank cells stay blank, unless alone on their line.
+
+    always: for each column, whether every cell that is not blank is quoted.
+    """
     special = f'["\r\n{re.escape(delimiter)}]|^\\s|\\s$'
     columns = []
-    for column in batch.columns:
+    for column, everything in zip(batch.columns, always, strict=True):
         texts = pc.fill_null(column, "")
         quoted = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
-        lonely = batch.num_columns == 1
-        mask = pc.or_(pc.match_substring_regex(texts, special), pc.equal(texts, "")) if lonely else None
-        if mask is None:
-            mask = pc.not_equal(texts, "") if everything else pc.match_substring_regex(texts, special)
+        mask = pc.not_equal(texts, "") if everything else pc.match_substring_regex(texts, special)
+        if batch.num_columns == 1:
+            mask = pc.or_(mask, pc.equal(texts, ""))
         columns.append(pc.if_else(mask, quoted, texts))
     lines = pc.binary_join_element_wise(*columns, delimiter)
     whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
@@ -289,9 +317,15 @@ def typed(raw: pa.Array, column: Column) -> pa.Array:
         false, true = (column.categories or ("false", "true"))[:2]
         hit = pc.equal(raw, true)
         return pc.if_else(pc.or_(hit, pc.equal(raw, false)), hit, pa.scalar(None, kind))
+    if column.storage == "int64":  # not through float64, which would change keys of more than 15 digits
+        whole = pc.match_substring_regex(raw, r"^[+-]?[0-9]{1,18}$")
+        exact = pc.if_else(whole, raw, pa.scalar(None, pa.string())).cast(kind)
+        if exact.null_count == 0:
+            return exact
     numbers = _numbers(raw)
-    mask = ~np.isfinite(numbers)
-    return pa.array(np.where(mask, 0, numbers), pa.float64(), mask=mask).cast(kind, safe=column.storage != "int64")
+    mask = ~(np.isfinite(numbers) & (np.abs(numbers) < 2.0**63)) if column.storage == "int64" else ~np.isfinite(numbers)
+    typed_numbers = pa.array(np.where(mask, 0, numbers), pa.float64(), mask=mask).cast(kind, safe=False)
+    return pc.coalesce(exact, typed_numbers) if column.storage == "int64" else typed_numbers
 
 
 def _at_least_one(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
