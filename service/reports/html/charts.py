@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from service.reports.html.figures import cell, number, percent, short
+from service.reports.html.figures import axis, cell, percent, short
 from service.reports.html.svg import group, line, picture, tag, text
 
 KNOWN = (("floor", "independent columns"), ("holdout", "real holdout"), ("ceiling", "bootstrap of the real data"))
@@ -20,13 +20,20 @@ def bullet(metric: Mapping[str, Any]) -> Markup:
     if value is None or not known:
         return Markup("")
     every = [v for _, v in known] + [value] + ([metric["goal"]] if metric.get("goal") is not None else [])
-    low, high = min(every), max(every)
-    span = (high - low) or 1.0
-    flip = metric["direction"] == "lower"
+    goal = metric.get("goal")
+
+    def worth(v: float) -> float:
+        """Higher is better, whatever the direction."""
+        if metric["direction"] == "target" and goal is not None:
+            return -abs(v - float(goal))
+        return -v if metric["direction"] == "lower" else v
+
+    high = max(map(worth, every))
+    # Tiny differences stay tiny: the scale spans at least two points.
+    span = max(high - min(map(worth, every)), 0.02)
 
     def place(v: float) -> float:
-        share = float((v - low) / span)
-        return 8 + 144 * (1 - share if flip else share)
+        return 152 - 144 * (high - worth(v)) / span
 
     unit = str(metric["unit"])
     shapes = [tag("rect", x=4, y=9, width=152, height=4, rx=2, class_="track")]
@@ -51,7 +58,7 @@ def histogram(column: Mapping[str, Any]) -> Markup:
     shapes = [line([(4, base), (width - 4, base)], "axis")]
     for i, label in enumerate(labels):
         left, x = 4 + i * step, 4 + (i + 0.5) * step
-        tall = real[i] / top * 100
+        tall = real[i] / top * 92
         words = f"{label}: real {percent(real[i])}, synthetic {percent(synthetic[i])}"
         shapes.append(
             tag(
@@ -65,10 +72,10 @@ def histogram(column: Mapping[str, Any]) -> Markup:
             )
         )
         if holdout:
-            y = base - holdout[i] / top * 100
+            y = base - holdout[i] / top * 92
             shapes.append(line([(left + step * 0.15, y), (left + step * 0.85, y)], "holdout-line"))
         shapes.append(
-            tag("circle", tag("title", words), cx=x, cy=base - synthetic[i] / top * 100, r=3.2, class_="synthetic")
+            tag("circle", tag("title", words), cx=x, cy=base - synthetic[i] / top * 92, r=3.2, class_="synthetic")
         )
     shapes.append(text(4, 126, short(labels[0], 22), "label"))
     if len(labels) > 1:
@@ -153,9 +160,9 @@ def curves(
     if unit_square:
         shapes.append(line([at(0, 0), at(1, 1)], "diagonal"))
     for value, (x, y) in ((x0, at(x0, y0)), (x1, at(x1, y0))):
-        shapes.append(text(x, y + 14, number(value).rstrip("0").rstrip("."), "label", "middle"))
+        shapes.append(text(x, y + 14, axis(value), "label", "middle"))
     for value in (y0, y1):
-        shapes.append(text(40, at(x0, value)[1] + 4, number(value).rstrip("0").rstrip("."), "label", "end"))
+        shapes.append(text(40, at(x0, value)[1] + 4, axis(value), "label", "end"))
     shapes.append(text(186, 232, x_label, "label", "middle"))
     shapes.append(tag("text", y_label, transform="translate(11 112) rotate(-90)", class_="label", text_anchor="middle"))
     shapes += [

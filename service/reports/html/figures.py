@@ -33,3 +33,9 @@ def short(text: Any, length: int = 40) -> str:
     """At most `length` characters, the end cut."""
     words = str(text)
     return words if len(words) <= length else words[: length - 1] + "…"
+
+
+def axis(value: float) -> str:
+    """The end of an axis, no longer than need be."""
+    words = number(value)
+    return words.rstrip("0").rstrip(".") if "." in words else words

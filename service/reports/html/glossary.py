@@ -37,3 +37,17 @@ GLOSSARY = (
     ),
 )
 """(word, meaning)"""
+
+NAMES = {
+    "c2st": "c2st (1: cannot be told apart)",
+    "detection_auc": "AUC of telling them apart (0.5: cannot)",
+    "utility_auc": "AUC",
+    "utility_macro_f1": "Macro F1",
+    "utility_accuracy": "Accuracy",
+    "utility_r2": "R2",
+    "utility_mae": "Mean absolute error",
+    "copies": "Rows that equal a training row",
+    "dcr_share": "Distance share (50 %: no memory)",
+    "dcr_ratio": "Median distance to training rows over that to holdout rows",
+}
+"""Names of metrics as a reader knows them."""

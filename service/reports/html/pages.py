@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.reports.html.glossary import GLOSSARY
+from service.reports.html.glossary import GLOSSARY, NAMES
 
 
 def build(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,6 +34,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "facts": facts(report),
         "curve": training_curve(report["synthesizer"].get("manifest", {})),
         "glossary": GLOSSARY,
+        "names": NAMES,
     }
 
 
