@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from models.errors import PopulaceError
 from service.db.session import Database
@@ -19,6 +22,7 @@ from worker.child import RUNNER, Child, environment
 from worker.folders import job_folder
 from worker.inputs import materialise
 from worker.limits import ChildLost, job_memory, job_threads, memory_problem, time_problem
+from worker.patience import patiently
 from worker.publisher import delete_blobs, publish, save_checkpoint
 from worker.recorder import Recorder
 from worker.watch import Watch
@@ -37,7 +41,7 @@ class _Report:
 
 
 class Execution:
-    """`run` returns when the attempt is over, whatever its end; it raises nothing but programming errors."""
+    """`run` returns when the attempt is over, whatever its end. It raises only while the database stays away."""
 
     def __init__(
         self,
@@ -79,7 +83,7 @@ class Execution:
             self._fenced()
         elif report.finished:
             self.recorder.step("publish")
-            publish(self.claim, folder, self.recorder, self.database, self.store)
+            publish(self.claim, folder, self.recorder, self.database, self.store, self.settings.lease_seconds)
             log.info("%s: succeeded; peak %d MiB", self.claim.id, self.watch.peak_bytes // 1024**2)
         elif reason == "shutdown":
             self._release()
@@ -120,51 +124,57 @@ class Execution:
         elif kind == "progress":
             self.recorder.progress(float(message["fraction"]), str(message["message"]), dict(message["values"]))
         elif kind == "checkpoint":
-            save_checkpoint(self.claim, folder / "out" / Path(message["file"]).name, self.database, self.store)
+            archive = folder / "out" / Path(message["file"]).name
+            try:
+                save_checkpoint(self.claim, archive, self.database, self.store)
+            except SQLAlchemyError as error:
+                log.warning("%s: checkpoint not kept: %s", self.claim.id, type(error).__name__)
+                archive.unlink(missing_ok=True)
         elif kind == "result":
             report.finished = True
         elif kind == "error":
             report.problem = dict(message["problem"])
 
-    def _flush(self) -> None:
-        """Write the last steps, so that a reader sees where the job ended."""
-        steps, events = self.recorder.take()
-        with self.database.write() as session:
-            lifecycle.record(session, self.claim, steps, events)
-
     def _fail(self, problem: Mapping[str, Any]) -> None:
-        try:
-            self._flush()
-            with self.database.write() as session:
-                blobs = lifecycle.fail(session, self.claim, problem)
-        except FencedError:
-            self._fenced()
-        else:
-            delete_blobs(self.store, blobs)
+        steps, events = self.recorder.take()
+
+        def write(session: Session) -> list[str]:
+            lifecycle.record(session, self.claim, steps, events)
+            return lifecycle.fail(session, self.claim, problem)
+
+        self._end(write)
 
     def _crash(self, problem: PopulaceError) -> None:
-        try:
+        self._end(lambda session: lifecycle.crashed(session, self.claim, problem))
+
+    def _release(self) -> None:
+        self._end(lambda session: lifecycle.release(session, self.claim))
+
+    def _end(self, write: Callable[[Session], list[str]]) -> None:
+        """One last fenced transaction; `write` answers blobs to delete."""
+
+        def commit() -> list[str]:
             with self.database.write() as session:
-                blobs = lifecycle.crashed(session, self.claim, problem)
+                return write(session)
+
+        try:
+            blobs = patiently(commit, self.settings.lease_seconds)
         except FencedError:
             self._fenced()
         else:
             delete_blobs(self.store, blobs)
-
-    def _release(self) -> None:
-        try:
-            with self.database.write() as session:
-                lifecycle.release(session, self.claim)
-        except FencedError:
-            self._fenced()
 
     def _fenced(self) -> None:
         """The job is not ours to write any more; if that is because someone cancelled it, confirm that it stopped."""
-        try:
+
+        def confirm() -> list[str]:
             with self.database.write() as session:
-                blobs = lifecycle.cancelled(session, self.claim)
+                return lifecycle.cancelled(session, self.claim)
+
+        try:
+            blobs = patiently(confirm, self.settings.lease_seconds)
         except FencedError:
-            log.warning("%s: attempt %d lost the job; nothing written", self.claim.id, self.claim.attempt)
+            log.warning("%s: attempt %d is over; nothing more written", self.claim.id, self.claim.attempt)
         else:
             delete_blobs(self.store, blobs)
             log.info("%s: cancelled", self.claim.id)

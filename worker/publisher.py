@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from service.db.session import Database
 from service.jobs import lifecycle
 from service.jobs.lifecycle import Claim, FencedError
 from service.storage import BlobStore
+from worker.patience import patiently
 from worker.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,10 @@ def pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
+def _upload(store: BlobStore, path: Path) -> str:
+    return store.write(pieces(path)).id
+
+
 def delete_blobs(store: BlobStore, ids: list[str]) -> None:
     """Delete what nothing refers to any more. Failing is harmless: the sweep deletes it later."""
     if not ids:
@@ -39,31 +45,41 @@ def delete_blobs(store: BlobStore, ids: list[str]) -> None:
         log.warning("left %d blobs to the sweep: %s", len(ids), type(error).__name__)
 
 
-def publish(claim: Claim, folder: Path, recorder: Recorder, database: Database, store: BlobStore) -> None:
-    """The last steps and events go into the same transaction. Raises FencedError if the job is no longer ours, PopulaceError if the child's results are not complete."""
+def publish(
+    claim: Claim, folder: Path, recorder: Recorder, database: Database, store: BlobStore, patience: float
+) -> None:
+    """The last steps and events go into the same transaction; patience: seconds for a database that is away.
+
+    Raises FencedError if the job is no longer ours, PopulaceError if the child's results are not complete."""
     outcome: dict[str, Any] = json.loads((folder / "out" / "result.json").read_bytes())
     paths = {name: folder / "out" / ARTIFACTS[name] for name in NEEDED[claim.kind]}
     missing = [path.name for path in paths.values() if not path.is_file()]
     if missing:
         raise PopulaceError(f"The job's process left out {', '.join(missing)}.")
-    blobs: dict[str, str] = {}
-    try:
-        for name, path in paths.items():
-            blobs[name] = store.write(pieces(path)).id
-        recorder.finish()
-        steps, events = recorder.take()
+    blobs = {name: patiently(partial(_upload, store, path), patience) for name, path in paths.items()}
+    recorder.finish()
+    steps, events = recorder.take()
+    tries = 0
+
+    def commit() -> list[str]:
+        nonlocal tries
+        tries += 1
         with database.write() as session:
             lifecycle.record(session, claim, steps, events)
-            retired = lifecycle.publish(session, claim, outcome, blobs)
-    except BaseException:
-        delete_blobs(store, list(blobs.values()))
+            return lifecycle.publish(session, claim, outcome, blobs)
+
+    try:
+        retired = patiently(commit, patience)
+    except FencedError:
+        if tries == 1:  # later, a commit whose answer was lost may have published them: the sweep knows
+            delete_blobs(store, list(blobs.values()))
         raise
     delete_blobs(store, retired)
 
 
 def save_checkpoint(claim: Claim, archive: Path, database: Database, store: BlobStore) -> None:
     """Keep a packed checkpoint; the one before it goes. Raises FencedError."""
-    blob_id = store.write(pieces(archive)).id
+    blob_id = _upload(store, archive)
     archive.unlink()
     try:
         with database.write() as session:

@@ -24,7 +24,8 @@ from worker.publisher import delete_blobs
 log = logging.getLogger(__name__)
 
 SWEEP_AFTER_SECONDS = 24 * 3600.0
-"""A blob still unfinished after a day was abandoned."""
+"""A blob that nothing refers to after a day was abandoned."""
+SWEEP_EVERY_SECONDS = 3600.0
 
 
 class Supervisor:
@@ -103,12 +104,12 @@ class Poller(threading.Thread):
 
     def run(self) -> None:
         supervisor = self._supervisor
-        swept = False
+        sweep_at = 0.0
         while not supervisor.stopping.is_set():
             try:
-                if not swept:
+                if time.monotonic() >= sweep_at:
                     supervisor.sweep()
-                    swept = True
+                    sweep_at = time.monotonic() + SWEEP_EVERY_SECONDS
                 self._found(supervisor.reconcile())
             except SQLAlchemyError as error:
                 log.warning("the database does not answer: %s", type(error).__name__)

@@ -294,6 +294,34 @@ def test_supervisors_share_one_queue(bench: Any) -> None:
     assert len(bench.rows(Synthesizer)) == len(bench.rows(MetricRow)) == 6
 
 
+def test_a_database_that_drops_connections_costs_no_attempt(postgres_bench: Any) -> None:
+    job_id = postgres_bench.add(ticks=30, tick=0.05)
+    done = threading.Event()
+    engine = sa.create_engine(postgres_bench.settings.sqlalchemy_url, isolation_level="AUTOCOMMIT")
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    drop = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}"
+    dropped = 0
+
+    def disturb() -> None:
+        nonlocal dropped
+        with engine.connect() as connection:
+            while not done.wait(0.05):
+                dropped += connection.exec_driver_sql(drop).scalar_one()
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        postgres_bench.supervisor().work()
+    finally:
+        done.set()
+        thread.join()
+        engine.dispose()
+    job = postgres_bench.job(job_id)
+    assert dropped > 5
+    assert (job.state, job.attempt) == ("succeeded", 1)
+    assert len(postgres_bench.rows(MetricRow)) == 1
+
+
 def test_this_process_is_not_the_group_leader_of_its_children(sqlite_bench: Any, until: Callable[..., None]) -> None:
     sqlite_bench.add(ticks=10_000, tick=0.05)
     with working(sqlite_bench.supervisor()):

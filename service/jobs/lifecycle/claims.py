@@ -82,14 +82,16 @@ def requeue(session: Session, job: Job, reason: str) -> None:
     emit(session, job, Event("state", {"state": "queued", "attempt": job.attempt, "reason": reason}))
 
 
-def release(session: Session, held: Claim) -> None:
-    """Give the job back unfinished because this worker shuts down. Raises FencedError.
+def release(session: Session, held: Claim) -> list[str]:
+    """Give the job back unfinished because this worker shuts down. Raises FencedError; answers no blobs, as
+    the checkpoint stays.
 
     It costs no attempt: the limit moves up rather than the count down, so that fencing tokens never repeat.
     """
     job = hold_claim(session, held)
     job.max_attempts += 1
     requeue(session, job, "worker_stopped")
+    return []
 
 
 @dataclass
