@@ -26,7 +26,7 @@ class _Step:
 
     def report(self, moment: float) -> StepReport:
         ended = None if self.ended is None else moment - self.ended
-        return StepReport(self.fraction, self.message, moment - self.started, ended)
+        return StepReport(self.fraction, self.message, moment - self.started, ended, moment)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from worker.verbs.stored import write_sample
 def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
     """Raises InvalidCondition or InvalidArtifact."""
     progress.step("read")
-    synthesizer = Synthesizer.load(folder / "synthesizer")
+    trained = Synthesizer.load(folder / "synthesizer")
+    options = {**trained.manifest["options"], "threads": job["threads"]}  # of this machine, not of the one that trained
+    synthesizer = replace(trained, manifest={**trained.manifest, "options": options})
     spec = job["spec"]
     progress.step("sample")
     write_sample(

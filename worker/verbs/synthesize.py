@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
     progress.step("profile")
     check_schema(real)
     options = FitOptions.from_json(spec["options"])
+    options = replace(options, threads=options.threads or job["threads"])
     checkpoint = folder / "checkpoint"
     checkpoint.mkdir(exist_ok=True)
     synthesizer = fit(real, options=options, progress=progress, checkpoint=checkpoint)

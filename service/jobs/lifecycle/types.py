@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,12 +40,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class StepReport:
-    """State of one step. started_ago, ended_ago: seconds before now, None if it has not."""
+    """State of one step. started_ago, ended_ago: seconds before `made` (this process's clock), None if it has not."""
 
     fraction: float = 0.0
     message: str = ""
     started_ago: float | None = None
     ended_ago: float | None = None
+    made: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)

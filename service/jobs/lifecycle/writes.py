@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import insert, update
@@ -18,15 +19,17 @@ def record(session: Session, claim: Claim, steps: Mapping[str, StepReport], even
     """Write how far the steps are, and append events. Raises FencedError."""
     job = hold_claim(session, claim)
     moment = now(session)
+    here = time.monotonic()
     for name, report in steps.items():
+        made = moment - (here - report.made)
         session.execute(
             update(JobStep)
             .where(JobStep.job_id == job.id, JobStep.name == name)
             .values(
                 fraction=min(max(report.fraction, 0.0), 1.0),
                 message=report.message[:2000],
-                started_at=None if report.started_ago is None else moment - report.started_ago,
-                ended_at=None if report.ended_ago is None else moment - report.ended_ago,
+                started_at=None if report.started_ago is None else made - report.started_ago,
+                ended_at=None if report.ended_ago is None else made - report.ended_ago,
             )
         )
     rows = [{"job_id": job.id, "attempt": job.attempt, "type": e.type, "data": dict(e.data)} for e in events]
