@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
-from models.errors import Forbidden
+from models.errors import Forbidden, InvalidInput
 from service.db.session import Database
 from service.jobs.hints import Hint
 from service.security.principal import Principal, authenticate
@@ -17,6 +18,8 @@ from service.settings import Settings
 from service.storage import BlobStore
 
 bearer = HTTPBearer(auto_error=False, description="An API key: pop_…")
+MAX_NUMBER = 1e308
+
 header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
 
@@ -72,9 +75,37 @@ def read_session(database: Db) -> Iterator[Session]:
         yield session
 
 
-Reading = Annotated[Session, Depends(read_session)]
-"""A session to read with. Routes that write open `database.write()` themselves, so that the commit has happened
-before the answer is sent and before a hint goes out."""
+Reading = Annotated[Session, Depends(read_session, scope="function")]
+"""A session to read with; given back before the answer is sent, however slowly the caller takes it. Routes that write
+open `database.write()` themselves, so that the commit has happened before the answer is sent and a hint goes out."""
+
+
+async def plain_json(request: Request) -> None:
+    """Refuse JSON that cannot be stored or sent back: NUL and half characters, NaN, numbers beyond all bounds."""
+    if getattr(request.scope.get("route"), "body_field", None) is None:
+        return  # an upload is streamed, never parsed here
+    if not await run_in_threadpool(_plain, await request.json()):
+        raise InvalidInput(
+            "The request holds a value that cannot be stored.",
+            hint="Leave out NUL characters, unpaired surrogates, NaN, Infinity and numbers above 1e308.",
+        )
+
+
+def _plain(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, str):
+            if "\0" in item or any("\ud800" <= c <= "\udfff" for c in item):
+                return False
+        elif isinstance(item, int | float) and not abs(item) <= MAX_NUMBER:
+            return False
+    return True
+
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Items per page.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=100)]

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from fastapi import Depends, FastAPI
 
 from service import audit, errors, health
 from service.datasets.routes import router as datasets
 from service.db.session import Database
+from service.deps import plain_json
 from service.jobs.hints import make_hint
 from service.jobs.routes import router as jobs
 from service.keys.routes import router as keys
-from service.middleware import RequestContext
+from service.middleware import BodyLimit, HostCheck, RequestContext
 from service.reports.routes import router as reports
 from service.samples.routes import router as samples
 from service.security.bootstrap import ensure_embedded_key
@@ -29,8 +29,8 @@ Upload a table, start a `synthesize` job, wait for it, read the report and downl
 by jobs: POST answers 202 with a Location. Errors are problem+json (RFC 9457) with `code`, `hint`, `errors` and
 `request_id`. Every call but /health and /ready needs an API key (`Authorization: Bearer pop_…`)."""
 
-LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]", "testserver"]
-"""Embedded mode answers to these names only: a page elsewhere cannot reach it by rebinding its own name."""
+LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
+"""The names that embedded mode answers to."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -51,9 +51,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.store = open_store(settings, database)
     app.state.hint = make_hint(settings)
     errors.install(app)
-    app.add_middleware(RequestContext)
+    app.add_middleware(BodyLimit)
     if settings.mode == "embedded":
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES)
+        app.add_middleware(HostCheck, allowed=LOOPBACK_NAMES)
+    app.add_middleware(RequestContext)
     for router in (health.router, datasets, jobs, synthesizers, samples, reports, keys, audit.router):
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(plain_json)])
     return app

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
 
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -59,7 +60,13 @@ class MultipartFile:
         )
 
     def feed(self, data: bytes) -> bytes:
-        self._parser.write(data)
+        """Raises InvalidInput for what is no form."""
+        try:
+            self._parser.write(data)
+        except FormParserError:
+            raise InvalidInput(
+                "The form is malformed.", hint="Does its boundary agree with the Content-Type header?"
+            ) from None
         out = b"".join(self._out)
         self._out.clear()
         return out

@@ -96,7 +96,8 @@ class RangeSource(Protocol):
 
     size: int
 
-    def read_range(self, start: int, length: int) -> bytes: ...
+    def read_range(self, start: int, length: int) -> bytes:
+        """At least one and at most `length` bytes from `start`, which lies before the end."""
 
 
 class BlobReader(io.RawIOBase):
@@ -121,12 +122,16 @@ class BlobReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
+        # Always whole: Arrow takes a read that is shorter than asked for as the end of the file.
         view = memoryview(buffer).cast("B")
         length = min(len(view), max(0, self._source.size - self._position))
-        data = self._source.read_range(self._position, length) if length else b""
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        done = 0
+        while done < length:
+            data = self._source.read_range(self._position + done, length - done)
+            view[done : done + len(data)] = data
+            done += len(data)
+        self._position += done
+        return done
 
     def size(self) -> int:
         return self._source.size

@@ -1,0 +1,83 @@
+"""Migrations make exactly the tables that service.db.tables describes, on both databases."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from service.db import migrate
+from service.db.session import Database
+from service.db.tables import Base
+from service.settings import Settings
+
+
+def differences(database: Database) -> list[object]:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
+        return list(compare_metadata(context, Base.metadata))
+
+
+def test_migrations_equal_the_metadata(any_database: Database) -> None:
+    assert differences(any_database) == []
+
+
+def test_checks_and_keys_equal_the_metadata(any_database: Database) -> None:
+    """compare_metadata does not look at CHECK constraints and delete rules."""
+    inspector = sa.inspect(any_database.engine)
+    for table in Base.metadata.tables.values():
+        wanted = {c.name for c in table.constraints if isinstance(c, sa.CheckConstraint)}
+        assert {c["name"] for c in inspector.get_check_constraints(table.name)} == wanted
+        rules = {(k.parent.name, k.column.table.name, (k.ondelete or "NO ACTION").upper()) for k in table.foreign_keys}
+        found = {
+            (k["constrained_columns"][0], k["referred_table"], k["options"].get("ondelete", "NO ACTION").upper())
+            for k in inspector.get_foreign_keys(table.name)
+        }
+        assert found == rules
+
+
+def test_down_and_up_again(any_settings: Settings, any_database: Database) -> None:
+    config = migrate._config()
+    config.attributes["database"] = any_database
+    command.downgrade(config, "base")
+    assert migrate.revision(any_database) is None
+    assert set(sa.inspect(any_database.engine).get_table_names()) <= {"alembic_version"}
+    migrate.upgrade(any_settings)
+    assert migrate.revision(any_database) == migrate.head()
+    assert differences(any_database) == []
+
+
+def test_upgrade_again_changes_nothing(any_settings: Settings, any_database: Database) -> None:
+    migrate.upgrade(any_settings)
+    assert migrate.revision(any_database) == migrate.head()
+    assert differences(any_database) == []
+
+
+def test_home_with_percent_and_blank(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "100% mine")
+    migrate.upgrade(settings)
+    database = Database(settings)
+    assert migrate.revision(database) == migrate.head()
+    database.close()
+
+
+def test_sqlite_enforces_foreign_keys_and_writes_ahead(settings: Settings) -> None:
+    database = Database(settings)
+    with database.read() as session:
+        assert session.scalar(sa.text("PRAGMA foreign_keys")) == 1
+        assert session.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+    with pytest.raises(sa.exc.IntegrityError), database.write() as session:
+        session.execute(sa.text("INSERT INTO blob_chunks (blob_id, seq, data) VALUES ('blob_none', 0, x'00')"))
+    database.close()
+
+
+def test_reading_sessions_throw_changes_away(any_database: Database) -> None:
+    from service.db.tables import Tenant
+
+    with any_database.read() as session:
+        session.add(Tenant(id="ten_x", name="x"))
+        session.flush()
+    with any_database.read() as session:
+        assert session.get(Tenant, "ten_x") is None
