@@ -1,0 +1,88 @@
+"""The report page in a real browser: nothing loaded, no errors, readable on a phone and in the dark."""
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from service.reports.html import render
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def fixture_report(column: str) -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location(
+        "report_fixture", Path(__file__).parents[1] / "unit" / "test_reports_html.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[str, Any] = module.report(column)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path is not None, "This test looks at the page in Chromium: apt-get install chromium"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("column", ["age", "<img src=x onerror=alert(1)>" + "long name " * 60])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_page_opens_without_errors_requests_or_overflow(
+    browser: Browser, tmp_path: Path, column: str, width: int
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(render(fixture_report(column)), encoding="utf-8")
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    assert said == []
+    assert asked == [file.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    levels = page.eval_on_selector_all("h1, h2, h3", "all => all.map(h => Number(h.tagName[1]))")
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    page.close()
+
+
+def test_text_contrasts_in_light_and_dark(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(render(fixture_report("age")), encoding="utf-8")
+    for scheme in ("light", "dark"):
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(file.as_uri())
+        for selector in ("body", ".soft", ".note", ".badge"):
+            ratio = page.evaluate(CONTRAST, selector)
+            assert ratio >= 4.5, (scheme, selector, ratio)
+        page.close()
+
+
+CONTRAST = """selector => {
+  const light = text => {
+    const [r, g, b] = text.match(/\\d+/g).map(Number).map(v => v / 255)
+      .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const ink = light(getComputedStyle(document.querySelector(selector)).color)
+  const paper = light(getComputedStyle(document.body).backgroundColor)
+  return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05)
+}"""
