@@ -134,7 +134,7 @@ def store(app: FastAPI) -> BlobStore:
 
 
 def client_of(app: FastAPI, token: str) -> TestClient:
-    return TestClient(app, headers={"Authorization": f"Bearer {token}"})
+    return TestClient(app, base_url="http://127.0.0.1", headers={"Authorization": f"Bearer {token}"})
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def other_client(app: FastAPI, database: Database) -> TestClient:
 
 @pytest.fixture
 def anonymous(app: FastAPI) -> TestClient:
-    return TestClient(app)
+    return TestClient(app, base_url="http://127.0.0.1")
 
 
 @dataclass

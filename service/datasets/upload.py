@@ -20,6 +20,7 @@ from models.errors import InvalidInput, TooLarge
 from service.storage import BlobInfo, BlobStore, BlobWriter
 
 MAX_FIELD_BYTES = 4_000
+MAX_HEADERS = 16
 FEED_BYTES = 1024 * 1024
 """Pieces are gathered to this size before a thread is asked to store them."""
 
@@ -49,8 +50,8 @@ class MultipartFile:
             boundary,
             callbacks={
                 "on_part_begin": self._begin,
-                "on_header_field": lambda data, a, b: self._header.extend(data[a:b]),
-                "on_header_value": lambda data, a, b: self._value.extend(data[a:b]),
+                "on_header_field": lambda data, a, b: self._header_part(self._header, data[a:b]),
+                "on_header_value": lambda data, a, b: self._header_part(self._value, data[a:b]),
                 "on_header_end": self._header_end,
                 "on_headers_finished": self._headers_finished,
                 "on_part_data": self._data,
@@ -74,6 +75,11 @@ class MultipartFile:
     def _begin(self) -> None:
         self._headers, self._part = {}, None
         self._field.clear()
+
+    def _header_part(self, kept: bytearray, data: bytes) -> None:
+        if len(kept) + len(data) > MAX_FIELD_BYTES or len(self._headers) > MAX_HEADERS:
+            raise InvalidInput("The form's part headers are too long.", hint="Let the client make the form.")
+        kept.extend(data)
 
     def _header_end(self) -> None:
         self._headers[self._header.decode("latin-1").lower()] = bytes(self._value)

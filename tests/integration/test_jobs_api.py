@@ -45,7 +45,7 @@ class World:
         self.hints: list[str] = []
         self.app.state.hint = self
         key = (home / "key").read_text().strip()
-        self.client = TestClient(self.app, headers={"Authorization": f"Bearer {key}"})
+        self.client = TestClient(self.app, base_url="http://127.0.0.1", headers={"Authorization": f"Bearer {key}"})
         with self.database.read() as session:
             self.tenant_id = session.execute(sa.select(Tenant.id)).scalar_one()
         self.dataset_id = self.dataset()
