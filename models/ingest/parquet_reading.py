@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,18 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> tuple[pa.Tab
 
     Raises InvalidData for a damaged or lying file, nested types, infinities and texts that are no UTF-8; TooLarge.
     """
-    _check_footer_length(path, limits)
+    columns: dict[str, pa.ChunkedArray] = {}
+    storages: dict[str, str] = {}
+    for done, name, column in columns_of(path, limits):
+        progress.check()
+        progress.update(done, name)
+        columns[name], storages[name] = spell(name, column)
+    return pa.table(columns), storages
+
+
+def columns_of(path: Path, limits: Limits) -> Iterator[tuple[float, str, pa.ChunkedArray]]:
+    """(fraction done, name, typed column) one after the other, once the footer has been checked."""
+    check_footer_length(path, limits)
     try:
         with pq.ParquetFile(
             path,
@@ -33,39 +45,35 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> tuple[pa.Tab
             thrift_container_size_limit=limits.max_columns * 100_000,
         ) as file:
             _check_metadata(file.metadata, path.stat().st_size, limits)
-            columns: dict[str, pa.ChunkedArray] = {}
-            storages: dict[str, str] = {}
             names = tuple(file.schema_arrow.names)
             check_header(names)
             for i, name in enumerate(names):
-                progress.check()
-                progress.update(i / len(names), f"column {i + 1} of {len(names)}")
                 refuse_nested(name, file.schema_arrow.field(i).type)
                 column = file.read(columns=[name], use_threads=False).column(name)
                 if len(column) != file.metadata.num_rows:
-                    raise _lie("its footer names another number of rows than it holds")
-                columns[name], storages[name] = spell(name, column)
-    except (pa.ArrowException, OSError, OverflowError, MemoryError) as error:
+                    raise damaged("its footer names another number of rows than it holds")
+                yield i / len(names), name, column
+    except (pa.ArrowException, OSError, OverflowError, MemoryError, UnicodeDecodeError) as error:
         raise InvalidData(f"The Parquet file is damaged ({type(error).__name__}).", hint=_DAMAGED) from None
-    return pa.table(columns), storages
 
 
-def _lie(what: str) -> InvalidData:
+def damaged(what: str) -> InvalidData:
     return InvalidData(f"The Parquet file is damaged: {what}.", hint=_DAMAGED)
 
 
-def _check_footer_length(path: Path, limits: Limits) -> None:
+def check_footer_length(path: Path, limits: Limits) -> None:
+    """Raises InvalidData or TooLarge for a file whose end shows that it is cut short or lies about its footer."""
     size = path.stat().st_size
     if size < 12:
-        raise _lie("it is too short")
+        raise damaged("it is too short")
     with path.open("rb") as file:
         file.seek(size - 8)
         tail = file.read(8)
     length = int.from_bytes(tail[:4], "little")
     if tail[4:] != b"PAR1":
-        raise _lie("it does not end as it should, and may be cut short")
+        raise damaged("it does not end as it should, and may be cut short")
     if length > size - 12:
-        raise _lie("its footer claims to be longer than the file")
+        raise damaged("its footer claims to be longer than the file")
     if length > limits.max_footer_bytes:
         raise TooLarge(f"The Parquet footer is longer than {limits.max_footer_bytes:,} bytes.", hint="Upload CSV.")
 
@@ -75,22 +83,22 @@ def _check_metadata(meta: pq.FileMetaData, size: int, limits: Limits) -> None:
     if meta.num_columns > limits.max_columns:
         raise too_wide(meta.num_columns, limits)
     if meta.num_rows < 0:
-        raise _lie("its footer names a negative number of rows")
+        raise damaged("its footer names a negative number of rows")
     check_size(meta.num_rows, meta.num_columns, limits)
     rows = unpacked = 0
     for g in range(meta.num_row_groups):
         group = meta.row_group(g)
         rows += group.num_rows
         if group.num_rows < 0:
-            raise _lie("its footer names a negative number of rows")
+            raise damaged("its footer names a negative number of rows")
         for c in range(group.num_columns):
             chunk = group.column(c)
             start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
             packed, full = chunk.total_compressed_size, chunk.total_uncompressed_size
             if start is None or start < 4 or packed < 0 or full < 0 or start + packed > size:
-                raise _lie("its footer points outside the file")
+                raise damaged("its footer points outside the file")
             if not chunk.path_in_schema.endswith(".element") and chunk.num_values < 0:
-                raise _lie("its footer names a negative number of values")
+                raise damaged("its footer names a negative number of values")
             unpacked += full
             if full > limits.ratio_floor and full > limits.max_ratio * max(packed, 1):
                 raise TooLarge(
@@ -98,7 +106,7 @@ def _check_metadata(meta: pq.FileMetaData, size: int, limits: Limits) -> None:
                     hint=f"The limit is {limits.max_ratio:g} times its size in the file.",
                 )
     if rows != meta.num_rows:
-        raise _lie("its footer contradicts itself about the number of rows")
+        raise damaged("its footer contradicts itself about the number of rows")
     if unpacked > limits.max_bytes:
         raise TooLarge(
             f"The table unpacks to more than {limits.max_bytes:,} bytes.",
@@ -126,7 +134,7 @@ def spell(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
         column = column.cast(column.type.value_type)
     kind = column.type
     if pa.types.is_null(kind) or pa.types.is_time(kind):
-        return column.cast(pa.string()), "string"
+        return _whole_seconds(column).cast(pa.string()), "string"
     if pa.types.is_boolean(kind):
         return column.cast(pa.string()), "bool"
     if pa.types.is_integer(kind):
@@ -149,6 +157,14 @@ def spell(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
         ) from None
     _refuse_nul(name, texts)
     return texts, "string"
+
+
+def _whole_seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times of day without the fractions of a second that none of them has."""
+    try:
+        return column.cast(pa.time32("s"))
+    except pa.ArrowInvalid:
+        return column
 
 
 def _refuse_nul(name: str, texts: pa.ChunkedArray) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from models.errors import InvalidData
 from models.ingest.csv_reading import read_csv
 from models.ingest.limits import Limits
+from models.ingest.parquet_probe import rehearse
 from models.ingest.parquet_reading import read_parquet
 from models.ingest.sniffing import container
 from models.ingest.stream import gunzip_chunks, raw_chunks
@@ -49,6 +50,7 @@ def read_upload(
         raise InvalidData(f"The file{named} is empty.", hint="Upload a table with a header line and at least two rows.")
     kind = container(head)
     if kind == "parquet":
+        rehearse(path, limits, progress)
         data, storages = read_parquet(path, limits, progress)
         return Upload(data, Dialect("parquet"), storages)
     if kind == "gzip":
