@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
@@ -40,6 +41,8 @@ def newest(
             at = float(moment)
         except ValueError:
             raise _bad_cursor() from None
+        if not math.isfinite(at):
+            raise _bad_cursor()
         query = query.where(or_(table.created_at < at, and_(table.created_at == at, table.id < last)))
     rows = session.scalars(query.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)).all()
     shown = rows[:limit]
