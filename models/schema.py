@@ -228,7 +228,7 @@ def schema_from_json(raw: Any) -> Schema:
 def merge_schema(current: Schema, patch: Any) -> Schema:
     """Override parts of a schema: {"columns": [{"name": "age", "kind": "ordinal", ...}]}; unnamed parts stay.
 
-    A changed kind starts from the column's defaults for the properties that the old kind alone used.
+    A changed kind starts from the column's defaults, but numbers stay numbers and labels labels (`_outdated`).
     """
     if not isinstance(patch, Mapping) or not isinstance(patch.get("columns", []), list):
         raise InvalidSchema(
@@ -245,8 +245,16 @@ def merge_schema(current: Schema, patch: Any) -> Schema:
             )
         old = merged[change["name"]]
         base = old.to_json()
-        if change.get("kind", old.kind) != old.kind:
-            for key in ("categories", "minimum", "maximum", "decimals", "fixed_decimals", "datetime_format"):
-                base.pop(key, None)
+        for key in _outdated(old.kind, change.get("kind", old.kind)):
+            base.pop(key, None)
         merged = merged.with_column(column_from_json({**base, **change}, ("columns", i)))
     return merged
+
+
+def _outdated(old: Kind, new: Any) -> tuple[str, ...]:
+    """Properties that a column's new kind cannot take over: a decimal that turns out a weight keeps its bounds."""
+    if new == old or (old in LABELLED and new in LABELLED):
+        return ()
+    if old in NUMERIC and new in NUMERIC:
+        return ("decimals", "fixed_decimals") if new == Kind.INTEGER else ()
+    return ("categories", "minimum", "maximum", "decimals", "fixed_decimals", "datetime_format")
