@@ -117,6 +117,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(2048)  # who connects before the API is up waits instead of being refused
     except OSError as error:
         listener.close()
         raise CommandError(

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from populace.demo import make_census, write_csv
 
@@ -160,3 +162,17 @@ def environment() -> dict[str, str]:
 def quick_args() -> list[str]:
     """QUICK as arguments of `populace synth`."""
     return [w for name, value in json.loads(QUICK).items() for w in ("--option", f"{name}={json.dumps(value)}")]
+
+
+@pytest.fixture(scope="module")
+def postgres_database(postgres_root: str) -> Iterator[str]:
+    """URL of an empty Postgres database for the tests of a file."""
+    root = sa.make_url(postgres_root).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(root, isolation_level="AUTOCOMMIT")
+    name = f"acceptance_{secrets.token_hex(6)}"
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield root.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()

@@ -50,6 +50,7 @@ BAD: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "ragged.csv": (b"a,b\n1,2\n3,4\n5,6,7\n8,9\n" * 3, ("line",)),
     "duplicate-names.csv": (b"age,sex,age\n1,F,2\n2,M,3\n", ("age",)),
     "empty-name.csv": (b"age,,sex\n1,2,F\n2,3,M\n", ("name",)),
+    "latin-1.csv": (("name,b\n" + "Jürgen,1\n" * 30).encode("latin-1"), ("UTF-8",)),
     "nul.csv": (b"a,b\n1,2\n3,\x00\n4,5\n", ("NUL",)),
     "page.csv": (b"<!DOCTYPE html><html><body><p>Please log in, or not</p></body></html>\n", ("HTML",)),
     "bomb.csv.gz": (bomb(), ()),

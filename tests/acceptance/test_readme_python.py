@@ -27,6 +27,7 @@ def test_python_example(tmp_path: Path, census_csv: Path, quick_options: str, mo
         return order(self, dataset_id, options=json.loads(quick_options), **given)
 
     shutil.copy(census_csv, tmp_path / "census.csv")
+    monkeypatch.setenv("POPULACE_THREADS", "1")
     with EmbeddedService(tmp_path / "home") as service:
         monkeypatch.setattr(Jobs, "synthesize", quick)
         monkeypatch.setenv("POPULACE_URL", service.url)

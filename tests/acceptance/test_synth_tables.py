@@ -71,7 +71,7 @@ def hospital() -> Table:
 
 
 def survey() -> Table:
-    """Semicolons, Latin letters in another encoding, odd column names, codes ? and N, negative numbers, a constant."""
+    """Semicolons, a byte order mark, odd column names, codes ? and N, negative numbers, a constant."""
     rng = Random(2)
     columns: dict[str, list[str]] = {
         k: [] for k in ("Größe (cm)", "home.dest", "class", "balance", "rate", "country", "x y")
@@ -87,7 +87,7 @@ def survey() -> Table:
         columns["rate"].append("N" if level == "3" else f"{rng.random():.3f}")
         columns["country"].append("Denmark")
         columns["x y"].append(rng.choice(["TRUE", "FALSE"]))
-    return Table(columns, delimiter=";", encoding="latin-1")
+    return Table(columns, delimiter=";", encoding="utf-8-sig")
 
 
 @pytest.fixture(scope="module")

@@ -63,14 +63,14 @@ def embedded_result(
 @pytest.fixture(scope="module")
 def full_result(
     start_full: Callable[..., Any],
-    postgres_url: str,
+    postgres_database: str,
     valkey_url: str,
     census_csv: Path,
     quick_options: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Result:
     folder = tmp_path_factory.mktemp("full")
-    with start_full(folder / "home", postgres_url, valkey_url) as service:
+    with start_full(folder / "home", postgres_database, valkey_url) as service:
         return walk(service, folder / "walk", census_csv, quick_options)
 
 
@@ -87,7 +87,8 @@ def test_synthetic_table(result: Result, census_csv: Path) -> None:
     synthetic = result.rows("synthetic.csv")
     assert len(synthetic) == len(real)
     assert list(synthetic[0]) == list(real[0])
-    assert not {r["person_id"] for r in real} & {r["person_id"] for r in synthetic}
+    assert len({r["person_id"] for r in synthetic}) == len(real)
+    assert all(re.fullmatch(r"H\d{7}-\d{2}", r["person_id"]) for r in synthetic)
 
 
 def test_conditions_hold_in_every_row(result: Result) -> None:
