@@ -18,6 +18,19 @@ _PADDED = r"^\s*[+-]?0[0-9]"
 _INFINITE = r"(?i)^\s*[+-]?inf(inity)?\s*$"
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What remains of the words once a column is decided. size: distinct ones; top: the commonest, of top_rows rows.
+
+    head: the first words and counts, equal for columns that repeat each other.
+    """
+
+    size: int
+    top_rows: int
+    top: int
+    head: tuple[object, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Words:
     """Distinct cells of a column, U of them. words: texts without null (a null counts as blank). counts: int64 (U,)."""
@@ -33,25 +46,40 @@ class Words:
         return int(self.counts.sum())
 
     @cached_property
+    def _read(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """(numbers, words that spell a number too large for a float or an infinity)."""
+        try:
+            values = np.array(self.words.cast(pa.float64()).to_numpy(zero_copy_only=False))
+            plain = np.isfinite(values)
+        except pa.ArrowInvalid:
+            mask = self.matches(_NUMBER)
+            plain = self.mask(mask)
+            values = np.full(len(self), np.nan)
+            kept = self.words.filter(mask)
+            try:
+                values[plain] = kept.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            except pa.ArrowInvalid:  # blanks around some number
+                values[plain] = [parse_number(w) for w in kept.to_pylist()]
+        infinite = plain & ~np.isfinite(values)
+        odd = np.flatnonzero(~plain)
+        infinite[odd] = self.mask(pc.match_substring_regex(self.words.take(pa.array(odd)), _INFINITE))
+        large = np.flatnonzero(~plain & np.isinf(values))
+        infinite[large] = True
+        values[~np.isfinite(values)] = np.nan
+        zero = np.flatnonzero(self.mask(self.matches("^\\s*[+-]?0")) & np.isfinite(values))
+        padded = zero[self.mask(pc.match_substring_regex(self.words.take(pa.array(zero)), _PADDED))]
+        values[padded] = np.nan
+        return values, np.asarray(infinite, dtype=np.bool_)
+
+    @property
     def numbers(self) -> npt.NDArray[np.float64]:
         """float64 (U,): NaN where the word is no finite decimal number, or is padded with zeros and so a code."""
-        out = np.full(len(self), np.nan)
-        plain = pc.and_(self.matches(_NUMBER), pc.invert(self.matches(_PADDED)))
-        mask = plain.to_numpy(zero_copy_only=False)
-        kept = self.words.filter(plain)
-        try:
-            values = kept.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        except pa.ArrowInvalid:  # blanks around some number
-            values = np.array([parse_number(w) for w in kept.to_pylist()], dtype=np.float64)
-        out[mask] = np.where(np.isfinite(values), values, np.nan)
-        return out
+        return self._read[0]
 
-    @cached_property
+    @property
     def infinite(self) -> npt.NDArray[np.bool_]:
         """bool (U,): words that spell an infinity, or a number too large for a float."""
-        named = self.mask(self.matches(_INFINITE))
-        large = self.mask(self.matches(_NUMBER)) & ~self.mask(self.matches(_PADDED)) & np.isnan(self.numbers)
-        return np.asarray(named | large, dtype=np.bool_)
+        return self._read[1]
 
     def matches(self, pattern: str) -> pa.Array:
         return pc.match_substring_regex(self.words, pattern)
@@ -65,10 +93,28 @@ class Words:
 
     def filter(self, keep: npt.NDArray[np.bool_]) -> Words:
         """The words where keep (U,) is true."""
+        if keep.all():
+            return self
         out = Words(self.words.filter(pa.array(keep)), self.counts[keep])
-        if "numbers" in self.__dict__:
-            out.__dict__["numbers"] = self.numbers[keep]
+        if "_read" in self.__dict__:
+            out.__dict__["_read"] = tuple(a[keep] for a in self._read)
         return out
+
+    def at(self, position: int) -> Words:
+        """The word at this position, alone."""
+        return Words(self.words.slice(position, 1), self.counts[position : position + 1])
+
+    def without(self, positions: list[int]) -> Words:
+        """All words but those at these positions."""
+        keep = np.ones(len(self), np.bool_)
+        keep[positions] = False
+        return self.filter(keep)
+
+    @property
+    def tally(self) -> Tally:
+        top = int(self.counts.argmax()) if len(self) else 0
+        head = (*self.words.slice(0, 5).to_pylist(), self.counts[:50].tobytes())
+        return Tally(len(self), int(self.counts.max(initial=0)), top, head)
 
     def some(self, most: int) -> list[str]:
         """Up to `most` words, evenly spread over the order of appearance."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.ingest.counting import Words, codes_of
+from models.ingest.counting import Tally, codes_of
 from models.schema import Column, Dependency
 
 MOST_VALUES = 2_000
@@ -22,29 +22,28 @@ _SUPPORT = 5
 Codes = npt.NDArray[np.int32]
 
 
-def find_duplicates(data: pa.Table, words: Sequence[Words]) -> tuple[tuple[str, str], ...]:
+def find_duplicates(data: pa.Table, tallies: Sequence[Tally]) -> tuple[tuple[str, str], ...]:
     """(column, earlier column with the same cell in every row). Columns of one single value are left out."""
-    seen: dict[tuple[object, ...], list[int]] = {}
+    seen: dict[Tally, list[int]] = {}
     out: list[tuple[str, str]] = []
     for i, name in enumerate(data.column_names):
-        w = words[i]
-        if len(w) < 2:
+        tally = tallies[i]
+        if tally.size < 2:
             continue
-        key = (len(w), w.counts[:50].tobytes(), *w.words.slice(0, 5).to_pylist())
-        for j in seen.get(key, []):
+        for j in seen.get(tally, []):
             a, b = (pc.fill_null(data.column(k), "") for k in (i, j))
             if pc.all(pc.equal(a, b)).as_py():
                 out.append((name, data.column_names[j]))
                 break
         else:
-            seen.setdefault(key, []).append(i)
+            seen.setdefault(tally, []).append(i)
     return tuple(out)
 
 
 def find_dependencies(
     data: pa.Table,
     columns: Sequence[Column],
-    words: Sequence[Words],
+    tallies: Sequence[Tally],
     duplicates: Sequence[tuple[str, str]],
     check: Callable[[], None],
 ) -> tuple[Dependency, ...]:
@@ -59,7 +58,7 @@ def find_dependencies(
     chosen = [
         i
         for i, c in enumerate(columns)
-        if c.modelled and c.name not in repeated and 1 < len(words[i]) <= MOST_VALUES and len(words[i]) < rows
+        if c.modelled and c.name not in repeated and 1 < tallies[i].size <= min(MOST_VALUES, rows - 1)
     ][:MOST_COLUMNS]
     codes = {i: codes_of(data.column(i)) for i in chosen}
     picked = np.unique(np.linspace(0, max(rows - 1, 0), min(rows, _SAMPLE)).astype(np.int64))
@@ -67,14 +66,14 @@ def find_dependencies(
     out = []
     for a, i in enumerate(chosen):
         check()
-        if rows < _SUPPORT * len(words[i]):
+        if rows < _SUPPORT * tallies[i].size:
             continue
         for b in np.flatnonzero(_agree(sample[:, a], sample)):
             j = chosen[int(b)]
-            larger = len(words[j]) > len(words[i]) or (len(words[j]) == len(words[i]) and j < i)
-            if i == j or larger or rows - words[j].counts.max() < max(10, _SUPPORT * 2):
+            larger = (tallies[j].size, i) > (tallies[i].size, j)
+            if i == j or larger or rows - tallies[j].top_rows < max(10, _SUPPORT * 2):
                 continue
-            if _agree(codes[i], codes[j][:, None])[0] and _supported(codes[i], codes[j], words[j]):
+            if _agree(codes[i], codes[j][:, None])[0] and _supported(codes[i], codes[j], tallies[j].top):
                 out.append(Dependency((columns[i].name,), columns[j].name))
     return tuple(out)
 
@@ -86,8 +85,8 @@ def _agree(determinant: Codes, others: npt.NDArray[np.int32]) -> npt.NDArray[np.
     return np.asarray((others[first[determinant]] == others).all(axis=0))
 
 
-def _supported(determinant: Codes, dependent: Codes, words: Words) -> bool:
+def _supported(determinant: Codes, dependent: Codes, top: int) -> bool:
     """Whether rows off the dependent's commonest value share values of the determinant: else any column would do."""
-    rare = determinant[dependent != int(words.counts.argmax())]
+    rare = determinant[dependent != top]
     groups = np.bincount(rare)
     return bool((groups[groups > 0]).mean() >= 2)

@@ -14,10 +14,13 @@ from models.errors import Detail, InvalidData
 from models.ingest.counting import Words, count_words, first_row
 from models.ingest.dependencies import find_dependencies, find_duplicates
 from models.ingest.kinds import Verdict, decide
-from models.ingest.missing import Proposal, propose
+from models.ingest.missing import Proposal, own_codes, shared_codes
 from models.ingest.parquet_reading import infinity
 from models.progress import SILENT, Progress
 from models.schema import Column, Dialect, Kind, Schema
+
+_MANY = 2_000
+"""Distinct words above which a column takes no code from other columns."""
 
 
 def infer_schema(
@@ -35,24 +38,29 @@ def infer_schema(
     Raises InvalidData naming column and line for infinities among numbers, and where no column can be modelled.
     """
     storages = storages or {}
-    words: list[Words] = []
+    drafts: list[tuple[Words | None, list[Proposal]]] = []
+    tallies, decided = [], dict[str, Column]()
     for i, name in enumerate(data.column_names):
         progress.check()
-        progress.update(0.6 * i / data.num_columns, name)
-        words.append(count_words(data.column(i)))
-    codes = propose(words)
+        progress.update(0.8 * i / data.num_columns, name)
+        words = count_words(data.column(i))
+        codes = own_codes(words)
+        tallies.append(words.tally)
+        if len(words) > _MANY:  # decided at once, so that the memory of its words is free again
+            decided[name] = _column(name, data.column(i), words, codes, storages.get(name))
+        drafts.append((None if name in decided else words, codes))
     columns = []
-    for i, name in enumerate(data.column_names):
-        progress.check()
-        progress.update(0.6 + 0.2 * i / data.num_columns, name)
-        columns.append(_column(name, data.column(i), words[i], codes[i], storages.get(name)))
+    for name, (kept, _), all_codes in zip(data.column_names, drafts, shared_codes(drafts), strict=True):
+        if kept is not None:
+            decided[name] = _column(name, data.column(name), kept, all_codes, storages.get(name))
+        columns.append(decided[name])
     _refuse_hopeless(columns)
     progress.update(0.8, "dependencies")
-    duplicates = find_duplicates(data, words)
+    duplicates = find_duplicates(data, tallies)
     for name, earlier in duplicates:
         i = data.column_names.index(name)
         columns[i] = _warned(columns[i], f"it repeats the column {earlier!r} in every row")
-    dependencies = find_dependencies(data, columns, words, duplicates, progress.check)
+    dependencies = find_dependencies(data, columns, tallies, duplicates, progress.check)
     return Schema(tuple(columns), dialect, dependencies, duplicates)
 
 

@@ -182,14 +182,16 @@ def _number_warnings(name: str, present: Words, numbers: npt.NDArray[np.float64]
 def decimals_of(present: Words) -> tuple[int, bool]:
     """(digits after the point at most, whether all have that many on purpose). Float noise is cut at 15 digits."""
     words = present.words
-    exponents = present.matches("[eE]")
-    if pc.any(exponents).as_py():
+    if pc.any(pc.match_substring(words, "e", ignore_case=True)).as_py():
         import decimal
 
         plain = [format(decimal.Decimal(w.strip()), "f") for w in words.to_pylist()]
         words = pa.array(plain, pa.string())
     point = pc.find_substring(words, ".")
-    digits = pc.subtract(pc.subtract(pc.binary_length(pc.utf8_trim_whitespace(words)), point), 1)
+    if pc.any(pc.match_substring(words, " ")).as_py():
+        words = pc.utf8_trim_whitespace(words)
+        point = pc.find_substring(words, ".")
+    digits = pc.subtract(pc.subtract(pc.binary_length(words), point), 1)
     digits = pc.if_else(pc.less(point, 0), 0, digits).to_numpy(zero_copy_only=False)
     most = int(digits.max())
     if most == 0:
@@ -205,7 +207,7 @@ def _integer_key(name: str, present: Words, numbers: npt.NDArray[np.float64]) ->
     named = bool(_ID_NAME.search(name))
     if distinct == rows and rows >= 20:
         span = numbers.max() - numbers.min() + 1
-        if span == rows and (named or numbers.min() in (0.0, 1.0)):
+        if span == rows and (named or numbers.min() in (0.0, 1.0) or rows >= 300):
             return "row_number", "whole numbers that count the rows, each once"
         if named:
             return "unique_key", "every value occurs once, and the name is that of a key"

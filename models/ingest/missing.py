@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.ingest.counting import Words
 from models.ingest.dates import looks_like_dates
@@ -42,6 +44,8 @@ NEGATIVE = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -8.0, -88.0, -888.0, -7.0, -
 POSITIVE = (99.0, 999.0, 9999.0, 99999.0, 999999.0, 9999999.0)
 _NOTABLE = 0.005
 """Share of rows from which a number can be a code by its mass alone."""
+MOST_WORDS = 100_000
+"""Distinct words up to which a column of dates is searched for codes."""
 _SEVERAL = 2
 """Columns with a code for good reason, from which others with the same code follow them."""
 
@@ -56,81 +60,77 @@ class Proposal:
     count: int
 
 
-def propose(columns: list[Words]) -> list[list[Proposal]]:
-    """Missing codes of each column of a table. Codes that several columns justify hold in the others too."""
-    first = [_own_codes(w) for w in columns]
-    votes = Counter(p.code for found in first for p in found if p.rule in ("context", "sentinel"))
-    out = []
-    for words, found in zip(columns, first, strict=True):
-        have = {p.code for p in found}
-        shared = [c for c, n in votes.items() if n >= _SEVERAL and c not in have]
-        out.append(found + [p for c in shared if (p := _shared_code(c, words, votes[c])) is not None])
-    return out
-
-
-def _own_codes(words: Words) -> list[Proposal]:
-    spelled = words.words.to_pylist() if len(words) <= 100_000 else _short(words)
-    index = {w: i for i, w in enumerate(spelled) if w is not None}
+def own_codes(words: Words) -> list[Proposal]:
+    """Codes that the column justifies by itself."""
+    index = _short(words)
     found: list[Proposal] = []
-
-    def add(word: str, rule: str, reason: str) -> None:
-        found.append(Proposal(word, rule, reason, int(words.counts[index[word]])))
-
-    country = _two_letter_codes(spelled)
-    for word in index:
+    country = _two_letter_codes(words)
+    for word, at in index.items():
         bare = word.strip().lower()
         if not bare:
-            add(word, "blank", "blank cells")
+            found += _each(words.at(at), "blank", "blank cells")
         elif bare in PLAIN and not (bare == "na" and country):
-            add(word, "plain", "a usual spelling of missing")
-    rest = words.filter(np.array([w is None or w not in {p.code for p in found} for w in spelled], dtype=np.bool_))
-    return found + _context_codes(rest, index, words) + _sentinels(rest, index, words)
+            found += _each(words.at(at), "plain", "a usual spelling of missing")
+    rest = words.without([index[p.code] for p in found])
+    return found + _context_codes(rest) + _sentinels(rest)
 
 
-def _short(words: Words) -> list[str | None]:
-    """Words of a column with very many: only short ones can be codes, the others read None (cheaper than all texts)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    short = pc.less_equal(pc.binary_length(words.words), 16)
-    digits = words.matches(r"^[0-9.+-]*[0-9][0-9.+eE-]*$")
-    kept = pc.and_(short, pc.or_(pc.invert(digits), words.matches(r"^(|-?(9+|8+|7+)(\.0+)?)$")))
-    out: list[str | None] = pc.if_else(kept, words.words, pa.scalar(None, pa.string())).to_pylist()
+def shared_codes(columns: list[tuple[Words | None, list[Proposal]]]) -> list[list[Proposal]]:
+    """Own codes of each column, and those that several others justify. words: None for columns of many words."""
+    votes = Counter(p.code for _, found in columns for p in found if p.rule in ("context", "sentinel"))
+    out = []
+    for words, found in columns:
+        have = {p.code for p in found}
+        shared = [c for c, n in votes.items() if n >= _SEVERAL and c not in have]
+        more = [_shared_code(c, words, votes[c]) for c in shared] if words is not None else []
+        out.append(found + [p for p in more if p is not None])
     return out
 
 
-def _context_codes(rest: Words, index: dict[str, int], words: Words) -> list[Proposal]:
+def _short(words: Words) -> dict[str, int]:
+    """Position of each word that is short enough to be a code; of many words, only those that are no plain numbers."""
+    keep = pc.less_equal(pc.binary_length(words.words), 24)
+    if len(words) > 10_000:
+        coded = np.isin(words.numbers, (*NEGATIVE, *POSITIVE)) | np.isnan(words.numbers)
+        keep = pc.and_(keep, pa.array(coded))
+    at = np.flatnonzero(Words.mask(keep))
+    return dict(zip(words.words.take(pa.array(at)).to_pylist(), at.tolist(), strict=True))
+
+
+def _context_codes(rest: Words) -> list[Proposal]:
     """Words that are no numbers in a column that otherwise holds numbers (or dates)."""
     if not len(rest):
         return []
     odd = np.isnan(rest.numbers) & ~rest.infinite
     share = rest.counts[~odd].sum() / rest.rows
     if odd.any() and share == 0:
-        return _among_dates(rest, index, words)
+        return _among_dates(rest)
     strays = rest.filter(odd)
     if not len(strays) or len(strays) > 5 or (~odd).sum() < 2:
         return []
     spelled = strays.words.to_pylist()
     if all(w.strip().lower() in CONTEXT for w in spelled):
-        return [_of(w, "context", "the only words in a column of numbers", index, words) for w in spelled]
+        return _each(strays, "context", "the only words in a column of numbers")
     if share >= 0.95 and (~odd).sum() >= 10 and not any(c.isdigit() for w in spelled for c in w):
-        return [_of(w, "stray", "a rare word in a column of numbers; check it", index, words) for w in spelled]
+        return _each(strays, "stray", "a rare word in a column of numbers; check it")
     return []
 
 
-def _among_dates(rest: Words, index: dict[str, int], words: Words) -> list[Proposal]:
-    usual = np.array([w is not None and w.strip().lower() in CONTEXT for w in rest.words.to_pylist()], dtype=np.bool_)
+def _among_dates(rest: Words) -> list[Proposal]:
+    if len(rest) > MOST_WORDS:
+        return []
+    usual = np.array([w.strip().lower() in CONTEXT for w in rest.words.to_pylist()], dtype=np.bool_)
     if usual.any() and looks_like_dates(rest.filter(~usual).some(200)):
-        spelled = rest.filter(usual).words.to_pylist()
-        return [_of(w, "context", "the only words in a column of dates", index, words) for w in spelled]
+        return _each(rest.filter(usual), "context", "the only words in a column of dates")
     return []
 
 
-def _of(word: str, rule: str, reason: str, index: dict[str, int], words: Words) -> Proposal:
-    return Proposal(word, rule, reason, int(words.counts[index[word]]))
+def _each(words: Words, rule: str, reason: str) -> list[Proposal]:
+    spelled = words.words.to_pylist()
+    return [Proposal(w, rule, reason, int(n)) for w, n in zip(spelled, words.counts, strict=True)]
 
 
-def _sentinels(rest: Words, index: dict[str, int], words: Words) -> list[Proposal]:
+def _sentinels(rest: Words) -> list[Proposal]:
     """Numbers such as -9 or 999 that stand far from all others and occur often."""
     numbers = rest.numbers
     known = np.isfinite(numbers)
@@ -141,12 +141,12 @@ def _sentinels(rest: Words, index: dict[str, int], words: Words) -> list[Proposa
     if real.any() and numbers[real].min() >= 0:
         for i in np.flatnonzero(known & np.isin(numbers, NEGATIVE)):
             if rest.counts[i] >= max(5, _NOTABLE * rest.rows) and _isolated(numbers[i], numbers[real]):
-                found.append(_named(rest, int(i), "a negative code below otherwise non-negative numbers", index, words))
+                found += _each(rest.at(i), "sentinel", "a negative code below otherwise non-negative numbers")
     for i in np.flatnonzero(known & np.isin(numbers, POSITIVE)):
         others = numbers[real & (numbers != numbers[i])]
         heavy = rest.counts[i] >= max(5, _NOTABLE * rest.rows)
         if heavy and len(others) > 1 and others.min() >= 0 and numbers[i] > 5 * others.max() > 0:
-            found.append(_named(rest, int(i), "a number of nines far above all others", index, words))
+            found += _each(rest.at(i), "sentinel", "a number of nines far above all others")
     return found
 
 
@@ -155,20 +155,15 @@ def _isolated(code: float, others: npt.NDArray[np.float64]) -> bool:
     return bool(code <= -77 or np.all(others == np.round(others)))
 
 
-def _named(rest: Words, i: int, reason: str, index: dict[str, int], words: Words) -> Proposal:
-    word = rest.words[i].as_py()
-    return _of(word, "sentinel", reason, index, words)
-
-
-def _two_letter_codes(spelled: list[str | None]) -> bool:
+def _two_letter_codes(words: Words) -> bool:
     """Country codes: NA is Namibia there."""
-    short = [w for w in spelled if w]
+    short = [w for w in words.words.to_pylist() if w] if len(words) < 400 else []
     return len(short) >= 15 and all(len(w) == 2 and w.isupper() and w.isalpha() for w in short)
 
 
 def _shared_code(code: str, words: Words, votes: int) -> Proposal | None:
     """The code in a column that does not justify it alone, unless the column shows that it is a label there."""
-    spelled = words.words.to_pylist() if len(words) <= 2_000 else []
+    spelled = words.words.to_pylist()
     if code not in spelled or len(spelled) < 2:
         return None
     lower = {w.strip().lower() for w in spelled}

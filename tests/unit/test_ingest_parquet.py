@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.errors import InvalidData, PopulaceError, TooLarge
-from models.ingest import Limits, infer_schema, read_upload
-from models.schema import Kind
+from models.ingest import Limits, Upload, infer_schema, read_upload
+from models.ingest.parquet_reading import read_parquet
+from models.progress import SILENT
+from models.schema import Dialect, Kind
 
 D = dt.datetime
 
@@ -25,9 +27,15 @@ def put(folder: Path, columns: dict[str, Any] | pa.Table) -> Path:
     return path
 
 
+def read(path: Path, limits: Limits | None = None) -> Upload:
+    """Without the rehearsal in another process, which takes its time."""
+    data, storages = read_parquet(path, limits or Limits(), SILENT)
+    return Upload(data, Dialect("parquet"), storages)
+
+
 def refuse(path: Path, kind: type[PopulaceError], limits: Limits | None = None) -> PopulaceError:
     with pytest.raises(kind) as caught:
-        read_upload(path, limits=limits)
+        read(path, limits)
     problem = caught.value.to_problem()
     assert 400 <= problem["status"] < 500
     assert problem["hint"]
@@ -55,11 +63,10 @@ def refuse(path: Path, kind: type[PopulaceError], limits: Limits | None = None) 
     ],
 )  # fmt: skip
 def test_canonical_spelling(tmp_path: Path, array: pa.Array, spelled: list[str | None], storage: str) -> None:
-    upload = read_upload(put(tmp_path, {"home.dest": array, "home": array}))
+    upload = read(put(tmp_path, {"home.dest": array, "home": array}))
     assert upload.data["home"].to_pylist() == spelled
     assert upload.data["home.dest"].null_count == spelled.count(None)
     assert upload.storages == {"home.dest": storage, "home": storage}
-    assert upload.dialect.format == "parquet"
 
 
 def test_kinds_follow_the_types(tmp_path: Path) -> None:
@@ -150,9 +157,9 @@ def test_lying_footers(tmp_path: Path) -> None:
         "no data": b"PAR1" + content[start:],
         "zeroed": content[:start] + bytes(len(content) - start - 8) + content[-8:],
     }
-    for name, lie in lies.items():
+    for lie in lies.values():
         path.write_bytes(lie)
-        assert "damaged" in refuse(path, InvalidData).message, name
+        assert "Parquet file is damaged" in refuse(path, InvalidData).message
 
 
 def test_a_changed_byte_of_the_footer_reads_or_is_refused(tmp_path: Path) -> None:
