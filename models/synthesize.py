@@ -59,7 +59,7 @@ class Synthesizer:
         """Write it into a folder as safetensors and JSON."""
         tensors = {f"generator.{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
         tensors |= self.encoding.tensors() | {"frequencies": self.frequencies.astype(np.float32)}
-        shape = {"hidden": self.model.embed.shape[1], "depth": len(self.model.layers)}
+        shape = {"hidden": self.model.embed.shape[1], "depth": len(self.model.stack)}
         parts = {
             "schema": self.schema.to_json(),
             "encoding": self.encoding.to_json(),

@@ -219,7 +219,7 @@ def fit_curve(
         leaf[a:b] = len(coarse_of) + inner
         coarse_of += [g] * (inner[-1] + 1)
         fine_of += range(inner[-1] + 1)
-    first, last = (np.searchsorted(leaf, np.arange(len(coarse_of)), side=s) for s in ("left", "right"))  # type: ignore[call-overload]
+    first, last = (np.searchsorted(leaf, np.arange(len(coarse_of)), side=s) for s in ("left", "right"))
     low, high = distinct[first], distinct[last - 1]
     rows = np.add.reduceat(counts, first)
     mean = np.add.reduceat(counts * distinct, first) / rows

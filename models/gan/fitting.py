@@ -11,6 +11,8 @@ import torch
 
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
+from models.gan.adversarial import Game, adversarial_phase
+from models.gan.calibration import calibrate
 from models.gan.network import Generator
 from models.gan.orders import drawing_order
 from models.gan.plan import Plan, precision
@@ -72,13 +74,38 @@ def fit_generator(
         fixed=FIXED,
         max_time=options.max_time,
     )
-    trainer.run(progress, checkpoint, fingerprint)
+    play = options.adversarial == "always" or (options.adversarial == "auto" and _worth(held, len(layout.sizes)))
+    span = 0.8 if play else 1.0
+    trainer.run(progress, checkpoint, fingerprint, span)
     model.load_state_dict(trainer.best if plan.select == "validation" else trainer.ema, strict=False)
+    calibrate(trainer, order)
+    out_of_time = options.max_time is not None and trainer.state.seconds >= options.max_time
+    adversarial: dict[str, Any] = {
+        "played": False,
+        "kept": False,
+        "reason": "not asked for, or too few rows to judge it",
+    }
+    if play and not out_of_time:
+        adversarial = adversarial_phase(
+            trainer,
+            order,
+            Game(rows=min(8_192, len(codes) - held), batch=plan.batch),
+            seed=options.seed,
+            always=options.adversarial == "always",
+            progress=progress,
+            span=(span, 1.0),
+        )
     facts = {
         "device": on.type,
         "precision": str(model.compute).removeprefix("torch."),
         "curve": trainer.state.curve,
         "seconds": round(trainer.state.seconds, 2),
         "steps": trainer.state.step,
+        "adversarial": adversarial,
     }
     return Fitted(model, order, frequencies, facts)
+
+
+def _worth(validation: int, slots: int) -> bool:
+    """Whether there are enough held-out rows to judge the phase by, and few enough slots to draw pools quickly."""
+    return validation >= 200 and slots <= 200

@@ -14,13 +14,13 @@ class Blocks:
     """Where each slot's cells lie among the W logits, on one device."""
 
     def __init__(self, layout: Layout, device: torch.device) -> None:
-        self.sizes = list(layout.sizes)
-        self.offsets = torch.tensor(layout.offsets[:-1], device=device)
-        self.slot_of = torch.repeat_interleave(torch.arange(len(self.sizes)), torch.tensor(self.sizes)).to(device)
+        self.spans = [(int(a), int(b)) for a, b in zip(layout.offsets, layout.offsets[1:], strict=False)]
+        sizes, slots = torch.tensor(layout.sizes), len(layout.sizes)
+        self.slot_of = torch.repeat_interleave(torch.arange(slots), sizes).to(device)
         # Sums per slot by one product with a 0/1 matrix, unless that matrix is so large that a loop is cheaper.
         self.sum_by = (
-            torch.nn.functional.one_hot(self.slot_of, len(self.sizes)).float()
-            if len(self.sizes) * layout.width <= 100_000 or device.type == "cuda"
+            torch.nn.functional.one_hot(self.slot_of, slots).float()
+            if slots * layout.width <= 100_000 or device.type == "cuda"
             else None
         )
 
@@ -28,7 +28,7 @@ class Blocks:
         """(B, W) -> (B, S)."""
         if self.sum_by is not None:
             return x @ self.sum_by
-        return torch.stack([part.sum(1) for part in x.split(self.sizes, 1)], 1)
+        return torch.stack([x[:, a:b].sum(1) for a, b in self.spans], 1)
 
 
 class _CrossEntropy(torch.autograd.Function):

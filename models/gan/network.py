@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class Block(nn.Module):
+    """Layer norm, then a linear layer: the parts of a residual step."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden)
+        self.linear = nn.Linear(hidden, hidden)
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        weight = self.linear.weight
+        weight.copy_(torch.randn(weight.shape, generator=generator) / weight.shape[1] ** 0.5)
+        self.linear.bias.zero_()
+
+
+class Stack(nn.ModuleList):
+    """Blocks, typed."""
+
+    def __init__(self, hidden: int, depth: int) -> None:
+        super().__init__(Block(hidden) for _ in range(depth))
+
+    def blocks(self) -> list[Block]:
+        return [b for b in self if isinstance(b, Block)]
+
+
+def pieces(rows: Tensor, size: int) -> Iterator[Tensor]:
+    """Consecutive pieces of at most `size` rows."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 class Generator(nn.Module):
@@ -31,8 +62,7 @@ class Generator(nn.Module):
         self.width, self.slots, self.dropout, self.compute = width, slots, dropout, compute
         self.embed = nn.Parameter(torch.empty(width + slots, hidden))
         self.bias = nn.Parameter(torch.zeros(hidden))
-        self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(depth))
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(depth))
+        self.stack = Stack(hidden, depth)
         self.head = nn.Linear(hidden, width)
 
     @torch.no_grad()
@@ -40,28 +70,33 @@ class Generator(nn.Module):
         """Start at the one-way marginals. frequencies (W,): share of each cell in its slot; generator: on the CPU."""
         hidden = self.embed.shape[1]
         self.embed.copy_(torch.randn(self.embed.shape, generator=generator) * 0.05)
-        for layer in self.layers:
-            assert isinstance(layer, nn.Linear)
-            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) / hidden**0.5)
-            layer.bias.zero_()
+        for block in self.stack.blocks():
+            block.initialise(generator)
         self.head.weight.copy_(torch.randn(self.head.weight.shape, generator=generator) * 0.1 / hidden**0.5)
         self.head.bias.copy_((frequencies + 1e-4).log())
 
     def forward(self, index: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """noise: of the dropout; None leaves dropout out."""
+        return self._linear(F.silu(self._body(index, noise)), self.head.weight, self.head.bias).float()
+
+    def slot_logits(self, index: Tensor, start: int, stop: int) -> Tensor:
+        """Logits of the cells start..stop alone: (B, stop - start)."""
+        h = F.silu(self._body(index, None))
+        return self._linear(h, self.head.weight[start:stop], self.head.bias[start:stop]).float()
+
+    def _body(self, index: Tensor, noise: torch.Generator | None) -> Tensor:
         h = F.embedding_bag(index, self.embed, mode="sum") + self.bias
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            step = self._linear(F.silu(norm(h)), layer).float()
+        for block in self.stack.blocks():
+            step = self._linear(F.silu(block.norm(h)), block.linear.weight, block.linear.bias).float()
             if noise is not None and self.dropout:
                 keep = torch.rand(step.shape, generator=noise, device=step.device) >= self.dropout
                 step = step * keep / (1 - self.dropout)
             h = h + step
-        return self._linear(F.silu(h), self.head).float()
+        return h
 
-    def _linear(self, x: Tensor, layer: nn.Module) -> Tensor:
-        assert isinstance(layer, nn.Linear)
+    def _linear(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         t = self.compute
-        return F.linear(x.to(t), layer.weight.to(t), layer.bias.to(t))
+        return F.linear(x.to(t), weight.to(t), bias.to(t))
 
 
 def shadow(model: nn.Module) -> dict[str, Tensor]:

@@ -54,16 +54,13 @@ def make_plan(rows: int, layout: Layout, options: FitOptions) -> Plan:
     # Very wide tables: smaller batches keep a step short and its memory small.
     if slots * layout.width > 400_000:
         batch = min(batch, 512)
-    plan = {
-        "hidden": options.hidden or hidden,
-        "depth": 2 if options.depth is None else options.depth,
-        "dropout": options.dropout if options.dropout is not None else 0.1 if rows < 10_000 else 0.0,
-        "batch": options.batch or batch,
-        "steps": options.steps or steps,
-        "learning_rate": options.learning_rate or 2e-3,
-    }
     return Plan(
-        **plan,
+        hidden=options.hidden or hidden,
+        depth=2 if options.depth is None else options.depth,
+        dropout=0.1 if options.dropout is None else options.dropout,
+        batch=options.batch or batch,
+        steps=options.steps or steps,
+        learning_rate=options.learning_rate or 2e-3,
         weight_decay=1e-4 if not small else 1e-2,
         validation=0.05 if rows >= 5_000 else 0.1,
         patience=8 if small else 1_000_000,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models.encoding.cells import Array
 from models.encoding.encoding import Layout
-from models.gan.network import Generator
+from models.gan.network import Generator, pieces
 from models.progress import SILENT, Progress
 from models.rng import stream
 
@@ -60,7 +60,9 @@ class Sampler:
             )
             for s in range(len(layout.sizes))
         ]
-        self.layers = [(m.weight.detach().to(t), m.bias.detach().to(t)) for m in model.layers]  # type: ignore[union-attr, operator]
+        self.steps = [
+            (b.norm, b.linear.weight.detach().to(t), b.linear.bias.detach().to(t)) for b in model.stack.blocks()
+        ]
         self.valid: list[Tensor | None] = []
         for size, fine in zip(layout.sizes, layout.fine, strict=True):
             ok = None if fine is None else torch.arange(size)[None, :] < torch.tensor(fine)[:, None]
@@ -69,7 +71,7 @@ class Sampler:
     @torch.no_grad()
     def probabilities(self, h: Tensor, slot: int, coarse: Tensor | None) -> Tensor:
         """First-layer sums (B, H) -> probabilities of the slot's cells (B, K) float32, given its coarse cell (B,)."""
-        for (weight, bias), norm in zip(self.layers, self.model.norms, strict=True):
+        for norm, weight, bias in self.steps:
             h = h + F.linear(F.silu(norm(h)).to(weight.dtype), weight, bias).float()
         weight, bias = self.head[slot]
         p = F.linear(F.silu(h).to(weight.dtype), weight, bias).float().softmax(1)
@@ -117,7 +119,7 @@ class Sampler:
     ) -> tuple[Array, Array]:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
         slots = len(self.layout.sizes)
-        u = stream(seed, "rows", number).random((BLOCK, slots + uniforms), dtype=np.float32)[first:last]
+        u = _strata(seed, number, slots, uniforms)[first:last]
         cells = torch.zeros(last - first, slots, dtype=torch.int64, device=self.device)
         by_slot = {p.slot: p for p in pins}
         head = [p.slot for p in pins]
@@ -150,7 +152,7 @@ class Sampler:
             progress.check()
             tries = 2**attempt
             left: list[Tensor] = []
-            for rows in pending.split(max(1, 2 * BLOCK // tries)):
+            for rows in pieces(pending, max(1, 2 * BLOCK // tries)):
                 u = self._candidates(seed, number, attempt, first, rows, tries, slots)
                 found = torch.zeros(len(rows) * tries, slots, dtype=torch.int64, device=self.device)
                 weight = self._walk(head, self.start.expand(len(found), -1).clone(), found, u, pins)
@@ -186,6 +188,19 @@ class Sampler:
                 ]
             )
         return torch.from_numpy(u.reshape(-1, slots + 1)).to(self.device)
+
+
+def _strata(seed: int, number: int, slots: int, more: int) -> Array:
+    """Uniforms of a block (BLOCK, slots + more) float32. Those of a slot fall one into each of BLOCK equal strata.
+
+    Each is uniform by itself; together they spread evenly, so shares of a sample scatter less than by independent draws
+    (Latin hypercube sampling; McKay, Beckman and Conover 1979).
+    """
+    source = stream(seed, "rows", number)
+    u = source.random((BLOCK, slots + more), dtype=np.float32)
+    ranks = np.argsort(source.random((slots, BLOCK), dtype=np.float32), axis=1)
+    u[:, :slots] = (ranks.T + u[:, :slots]) / BLOCK
+    return np.minimum(u, np.float32(1 - 2**-24))
 
 
 def _mass(pin: Pin, coarse: Tensor | None) -> Tensor:

@@ -17,7 +17,7 @@ from models.artifacts import read_bundle, write_bundle
 from models.encoding.encoding import Layout
 from models.gan.losses import Blocks, cross_entropy
 from models.gan.masks import Masks
-from models.gan.network import Generator, follow, shadow
+from models.gan.network import Generator, follow, pieces, shadow
 from models.gan.plan import Plan
 from models.progress import Progress
 from models.rng import key
@@ -90,8 +90,8 @@ class Trainer:
         logits = self.model(torch.where(known, batch, self.unknown), noise if dropout else None)
         return (cross_entropy(logits, batch, self.blocks) * weight).sum() / len(batch)
 
-    def run(self, progress: Progress, checkpoint: Path | None = None, fingerprint: str = "") -> None:
-        """Train to the end of the plan; keeps the best weights in `best`."""
+    def run(self, progress: Progress, checkpoint: Path | None = None, fingerprint: str = "", span: float = 1.0) -> None:
+        """Train to the end of the plan; keeps the best weights in `best`. span: share of the step's fraction this is."""
         if checkpoint is not None:
             self._resume(checkpoint, fingerprint)
         began, saved = time.monotonic() - self.state.seconds, time.monotonic()
@@ -110,7 +110,7 @@ class Trainer:
                 self._validate(running)
                 last = last or self.state.waited >= self.plan.patience
             if self.state.step % 10 == 0 or last:
-                progress.update(min(1.0, share), f"step {self.state.step}", step=self.state.step, loss=running)
+                progress.update(span * min(1.0, share), f"step {self.state.step}", step=self.state.step, loss=running)
             self.state.done = last
             if checkpoint is not None and (last or time.monotonic() - saved > CHECKPOINT_EVERY):
                 self._save(checkpoint, fingerprint)
@@ -146,7 +146,7 @@ class Trainer:
         total, rows, repeats = 0.0, 0, max(1, 4_096 // len(self.validation))
         for r in range(repeats):
             self.noise.manual_seed(key(self.seed, "validate", r))
-            for at in torch.arange(len(self.validation), device=self.device).split(4_096):
+            for at in pieces(torch.arange(len(self.validation), device=self.device), 4_096):
                 total += float(self.loss(self.validation.take(at), self.noise, dropout=False)) * len(at)
                 rows += len(at)
         self.model.load_state_dict(here)

@@ -1,0 +1,167 @@
+"""The adversarial phase: the generator learns from a discriminator on whole rows what likelihood has left.
+
+Cells are discrete, so the gradient is the score function's (Williams 1992): rows drawn by the generator are made more or
+less likely by the discriminator's log odds that they are real, less their mean. That is the gradient of KL(generator || data)
+as far as the discriminator knows it, and it punishes impossible rows, which likelihood hardly sees. A term of likelihood on
+real rows stays on as the anchor. Every pool of rows is judged before the discriminator learns from it, so no row is
+judged by a discriminator that has seen it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.gan.discriminator import Discriminator, teach, verdict
+from models.gan.losses import cross_entropy
+from models.gan.network import follow, pieces, shadow
+from models.gan.sampler import BLOCK, Sampler
+from models.gan.trainer import Rows, Trainer
+from models.progress import Progress
+from models.rng import key
+
+EDGE = 0.53
+"""Held-out AUC below which there is too little to learn, and the phase is left out unless it is asked for."""
+GAIN = 0.002
+"""Fall of the held-out AUC that counts as an improvement."""
+ROUNDS = 8
+EMA = 0.98
+
+
+@dataclass(frozen=True)
+class Game:
+    """rows: of a pool. steps of generator and discriminator per round; rate: learning rate of the generator."""
+
+    rows: int
+    batch: int
+    generator_steps: int = 40
+    discriminator_steps: int = 120
+    hidden: int = 256
+    rate: float = 3e-4
+    anchor: float = 1.0
+    strength: float = 1.0
+    rounds: int = ROUNDS
+
+
+class Adversary:
+    """Plays generator against discriminator. The trainer brings the generator, its rows and its likelihood."""
+
+    def __init__(self, trainer: Trainer, order: Sequence[int], game: Game, seed: int) -> None:
+        self.trainer, self.order, self.game, self.seed = trainer, list(order), game, seed
+        self.model, self.device = trainer.model, trainer.device
+        self.discriminator = Discriminator(trainer.layout.width, game.hidden)
+        self.discriminator.initialise(torch.Generator().manual_seed(key(seed, "discriminator")))
+        self.discriminator.to(self.device)
+        self.noise = torch.Generator(self.device)
+        self.judge = torch.optim.AdamW(
+            self.discriminator.parameters(), 1e-3, betas=(0.5, 0.9), weight_decay=1e-2, fused=True
+        )
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), game.rate, betas=(0.5, 0.95), weight_decay=trainer.plan.weight_decay, fused=True
+        )
+        self.place = torch.empty(len(self.order), dtype=torch.int64, device=self.device)
+        self.place[torch.tensor(self.order, device=self.device)] = torch.arange(len(self.order), device=self.device)
+
+    def pool(self, label: str, rows: int) -> Tensor:
+        """Rows drawn by the generator as it stands: (rows, S) cell numbers."""
+        sampler = Sampler(self.model, self.trainer.layout, self.order)
+        seed = key(self.seed, "pool", label)
+        parts = [
+            sampler.block(b, 0, min(BLOCK, rows - b * BLOCK), seed, 0, ())[0] for b in range(math.ceil(rows / BLOCK))
+        ]
+        return torch.from_numpy(np.concatenate(parts)).to(self.device) + self.trainer.rows.offsets
+
+    def verdict(self, label: str, test: Rows) -> float:
+        """Held-out AUC of fresh rows against real ones that the generator was not trained on."""
+        rows = self.trainer.rows
+        self.noise.manual_seed(key(self.seed, "verdict"))
+        at = torch.randperm(len(rows), generator=self.noise, device=self.device)[: self.game.rows]
+        fake = (self.pool(f"verdict-{label}", 2 * len(at)) - rows.offsets).cpu().numpy()
+        real, unseen = rows.codes[at].cpu().numpy(), test.codes.cpu().numpy()
+        return verdict(real, fake[: len(at)], unseen, fake[len(at) :], self.seed)
+
+    def round(self, number: int) -> dict[str, float]:
+        """One round: draw a pool, let it be judged, move the generator, then teach the discriminator."""
+        pool = self.pool(f"round-{number}", self.game.rows)
+        self.noise.manual_seed(key(self.seed, "game", number))
+        if number:
+            self._move(pool)
+        rows = self.trainer.rows
+        real = rows.take(torch.randperm(len(rows), generator=self.noise, device=self.device)[: len(pool)])
+        loss = teach(
+            self.discriminator,
+            self.judge,
+            real,
+            pool,
+            steps=self.game.discriminator_steps * (1 if number else 2),
+            batch=min(self.game.batch, len(pool)),
+            noise=self.noise,
+        )
+        return {"discriminator": loss}
+
+    def _move(self, pool: Tensor) -> None:
+        """Score-function steps on one pool, with likelihood as the anchor."""
+        with torch.no_grad():
+            odds = torch.cat([self.discriminator(part) for part in pieces(pool, BLOCK)]).clamp(-4, 4)
+            advantage = odds - odds.mean()
+        trainer, slots = self.trainer, len(self.order)
+        for _ in range(self.game.generator_steps):
+            at = torch.randint(len(pool), (self.game.batch,), generator=self.noise, device=self.device)
+            batch = pool[at]
+            count = torch.randint(slots, (len(batch), 1), generator=self.noise, device=self.device)
+            logits = self.model(torch.where(self.place < count, batch, trainer.unknown))
+            surprise = (cross_entropy(logits, batch, trainer.blocks) * (self.place == count)).sum(1) * slots
+            loss = self.game.strength * (advantage[at] * surprise).mean()
+            real = torch.randint(len(trainer.rows), (self.game.batch,), generator=self.noise, device=self.device)
+            loss = loss + self.game.anchor * trainer.loss(trainer.rows.take(real), self.noise, dropout=True)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            follow(trainer.ema, self.model, EMA)
+
+
+def adversarial_phase(
+    trainer: Trainer,
+    order: Sequence[int],
+    game: Game,
+    *,
+    seed: int,
+    always: bool,
+    progress: Progress,
+    span: tuple[float, float],
+) -> dict[str, Any]:
+    """Play, and leave in the trainer's model the weights that the held-out verdict likes best, those from before included.
+
+    span: what part of the step's fraction this is. -> facts for the manifest: verdict before and after, whether it was kept.
+    """
+    adversary = Adversary(trainer, order, game, seed)
+    model = trainer.model
+    before = adversary.verdict("before", trainer.validation)
+    facts: dict[str, Any] = {"auc_before": round(before, 4), "played": False, "kept": False, "curve": []}
+    if before < EDGE and not always:
+        return facts | {"reason": f"a held-out discriminator's AUC is below {EDGE} already"}
+    best = (before - GAIN, shadow(model))
+    trainer.ema = {k: v.detach().clone() for k, v in model.named_parameters()}
+    for number in range(game.rounds):
+        progress.check()
+        found = adversary.round(number)
+        if number % 2 == 0 and number:
+            here = shadow(model)
+            model.load_state_dict(trainer.ema, strict=False)
+            found["auc"] = round(adversary.verdict(str(number), trainer.validation), 4)
+            if abs(found["auc"] - 0.5) < abs(best[0] - 0.5):
+                best = (found["auc"], shadow(model))
+            model.load_state_dict(here)
+        facts["curve"].append({"round": number} | {k: round(v, 5) for k, v in found.items()})
+        progress.update(span[0] + (span[1] - span[0]) * (number + 1) / game.rounds, f"round {number + 1}", **found)
+    model.load_state_dict(best[1])
+    kept = best[0] != before - GAIN
+    reason = "the held-out AUC fell" if kept else "the held-out AUC did not fall: the weights from before were kept"
+    return facts | {"played": True, "kept": kept, "auc_after": round(best[0] if kept else before, 4), "reason": reason}

@@ -1,0 +1,84 @@
+"""Losses, masks, strata and plans of the generator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models.encoding.encoding import Layout
+from models.errors import InvalidInput
+from models.gan.losses import Blocks, cross_entropy
+from models.gan.masks import Masks
+from models.gan.plan import make_plan, precision, resolution, threads
+from models.gan.sampler import BLOCK, _strata
+from models.options import FitOptions
+
+LAYOUT = Layout((3, 4, 2), (-1, 0, -1), (None, np.array([4, 1, 2]), None))
+CPU = torch.device("cpu")
+
+
+def test_cross_entropy_and_its_gradient_are_those_of_torch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(7, 9, generator=generator) * 5
+    target = torch.stack([torch.randint(k, (7,), generator=generator) for k in LAYOUT.sizes], 1)
+    weight = torch.rand(7, 3, generator=generator)
+    offsets = torch.from_numpy(LAYOUT.offsets[:-1])
+    ours = logits.clone().requires_grad_()
+    (cross_entropy(ours, target + offsets, Blocks(LAYOUT, CPU)) * weight).sum().backward()
+    theirs = logits.clone().requires_grad_()
+    parts = [
+        torch.nn.functional.cross_entropy(theirs[:, a:b], target[:, s], reduction="none")
+        for s, (a, b) in enumerate(zip(LAYOUT.offsets[:-1], LAYOUT.offsets[1:], strict=True))
+    ]
+    (torch.stack(parts, 1) * weight).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_a_fine_cell_is_never_known_or_asked_for_without_its_coarse_cell() -> None:
+    masks = Masks(LAYOUT, torch.tensor([0, 1, 2]), CPU, fixed=0.3)
+    known, weight = masks.draw(5_000, torch.Generator().manual_seed(0))
+    assert not (known[:, 1] & ~known[:, 0]).any()
+    assert not ((weight[:, 1] > 0) & ~known[:, 0]).any()
+    assert (weight[known] == 0).all()
+    assert weight.sum(0).min() > 0
+
+
+def test_uniforms_of_a_slot_fill_every_stratum_once() -> None:
+    u = _strata(3, 0, 2, 1)
+    assert u.shape == (BLOCK, 3)
+    for slot in range(2):
+        assert len(np.unique((u[:, slot].astype(np.float64) * BLOCK).astype(int))) > 0.99 * BLOCK
+    assert abs(np.corrcoef(u[:, 0], u[:, 1])[0, 1]) < 0.05
+    assert u.max() < 1
+
+
+@pytest.mark.parametrize("rows", [12, 100, 900, 30_000, 600_000])
+def test_plans_fit_the_table(rows: int) -> None:
+    plan = make_plan(rows, LAYOUT, FitOptions())
+    assert 2 <= plan.batch <= max(rows, 16)
+    found = resolution(rows, 20, FitOptions(coarse=9))
+    assert found.coarse == 9
+    assert found.direct >= 12
+
+
+def test_options_are_checked_and_named() -> None:
+    for raw in (
+        {"steps": 0},
+        {"seed": 1.5},
+        {"holdout": 0.9},
+        {"device": "tpu"},
+        {"colour": 1},
+        {"dropout": True},
+        [1],
+    ):
+        with pytest.raises(InvalidInput):
+            FitOptions.from_json(raw)
+    options = FitOptions.from_json({"seed": 4, "max_time": 9.5})
+    assert FitOptions.from_json(options.to_json()) == options
+
+
+def test_threads_are_as_asked_and_precision_is_known() -> None:
+    assert threads(FitOptions(threads=3)) == 3
+    assert threads(FitOptions()) >= 1
+    assert precision(CPU) in (torch.float32, torch.bfloat16)
