@@ -2,9 +2,9 @@
 
     python -m bench.large_file [--gigabytes 1.0]
 
-Starts `populace serve --no-worker` as its own process in an empty home, uploads a CSV made on the fly (never on disk or
-whole in memory), downloads it again and compares hashes; then stores a sample of the same size and downloads it as CSV
-and as Parquet. Prints one JSON line: resident megabytes before and at the peak of each phase, and megabytes per second.
+Starts the API as `populace serve` does, but without its worker, as its own process in an empty home, uploads a CSV made
+on the fly (never on disk or whole in memory), downloads it again and compares hashes; then stores a sample of the same
+size and downloads it as CSV and as Parquet. Prints one JSON line: resident megabytes before and at the peak of each phase, and megabytes per second.
 """
 
 from __future__ import annotations
@@ -34,6 +34,17 @@ from service.db.session import Database
 from service.db.tables import Dataset, Job, Sample, Synthesizer, Tenant
 from service.settings import Settings
 from service.storage import open_store
+
+API = """
+import uvicorn
+from service.db import migrate
+from service.main import create_app
+from service.settings import get_settings
+
+settings = get_settings()
+migrate.upgrade(settings)
+uvicorn.run(create_app(settings), port=settings.port, log_level="warning")
+"""
 
 NAMES = [f"c{i}" for i in range(10)]
 
@@ -147,7 +158,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         environment = {**os.environ, "POPULACE_HOME": folder, "POPULACE_PORT": "8467"}
-        command = [sys.executable, "-m", "populace.cli", "serve", "--no-worker"]
+        command = [sys.executable, "-c", API]
         server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             base = "http://127.0.0.1:8467"

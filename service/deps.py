@@ -84,7 +84,11 @@ async def plain_json(request: Request) -> None:
     """Refuse JSON that cannot be stored or sent back: NUL and half characters, NaN, numbers beyond all bounds."""
     if getattr(request.scope.get("route"), "body_field", None) is None:
         return  # an upload is streamed, never parsed here
-    if not await run_in_threadpool(_plain, await request.json()):
+    try:
+        value = await request.json()
+    except ValueError:
+        return  # FastAPI's own check of the body refuses it
+    if not await run_in_threadpool(_plain, value):
         raise InvalidInput(
             "The request holds a value that cannot be stored.",
             hint="Leave out NUL characters, unpaired surrogates, NaN, Infinity and numbers above 1e308.",

@@ -108,8 +108,7 @@ def test_parser_bounds_what_it_keeps() -> None:
     ):
         parser = MultipartFile(b"XX")
         with pytest.raises(InvalidInput):
-            for at in range(len(hostile)):
-                parser.feed(hostile[at : at + 1])
+            list(map(parser.feed, (hostile[at : at + 1] for at in range(len(hostile)))))
 
 
 BROKEN = {
