@@ -141,15 +141,15 @@ class Curve:
         low, high = self._ends(condition)
         first, last = self._reach(low, high)
         share = np.where(low > high, 0.0, np.where(self.low == self.high, 1.0, last - first))
-        unit = self.step or 10.0**-self.decimals
+        possible = np.maximum(1.0, np.round((high - low) / (self.step or 10.0**-self.decimals)) + 1)
         if condition.numbers is not None:
             numbers = np.array(condition.numbers)
             inside = np.searchsorted(numbers, high, "right") - np.searchsorted(numbers, low, "left")
-            share = np.where(inside > 0, share * np.minimum(1, inside / (np.round((high - low) / unit) + 1)), 0.0)
+            share = np.where(inside > 0, share * np.minimum(1, inside / possible), 0.0)
         if condition.excluded:
             excluded = np.sort(np.array(condition.excluded))
             inside = np.searchsorted(excluded, high, "right") - np.searchsorted(excluded, low, "left")
-            share = share * np.clip(1 - inside / (np.round((high - low) / unit) + 1), 0, 1)
+            share = share * np.clip(1 - inside / possible, 0, 1)
         leaf = self._leaf()
         return np.where(leaf >= 0, share[leaf], 0.0)
 

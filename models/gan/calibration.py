@@ -25,7 +25,7 @@ def calibrate(trainer: Trainer, order: tuple[int, ...], rounds: int = 2) -> None
         # Cells that are too rare to be told from noise move less.
         count = real * len(at)
         shift = ((real + 1e-6) / (mean + 1e-6)).log().clamp(-1, 1) * (count / (count + 10))
-        trainer.model.head.bias.add_(shift)
+        trainer.model.head_bias.add_(shift)
 
 
 def _shares(trainer: Trainer, order: tuple[int, ...], rows: Rows, at: Tensor) -> tuple[Tensor, Tensor]:

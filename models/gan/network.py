@@ -63,7 +63,8 @@ class Generator(nn.Module):
         self.embed = nn.Parameter(torch.empty(width + slots, hidden))
         self.bias = nn.Parameter(torch.zeros(hidden))
         self.stack = Stack(hidden, depth)
-        self.head = nn.Linear(hidden, width)
+        self.head = nn.Parameter(torch.empty(width, hidden))
+        self.head_bias = nn.Parameter(torch.empty(width))
 
     @torch.no_grad()
     def initialise(self, frequencies: Tensor, generator: torch.Generator) -> None:
@@ -72,17 +73,17 @@ class Generator(nn.Module):
         self.embed.copy_(torch.randn(self.embed.shape, generator=generator) * 0.05)
         for block in self.stack.blocks():
             block.initialise(generator)
-        self.head.weight.copy_(torch.randn(self.head.weight.shape, generator=generator) * 0.1 / hidden**0.5)
-        self.head.bias.copy_((frequencies + 1e-4).log())
+        self.head.copy_(torch.randn(self.head.shape, generator=generator) * 0.1 / hidden**0.5)
+        self.head_bias.copy_((frequencies + 1e-4).log())
 
     def forward(self, index: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """noise: of the dropout; None leaves dropout out."""
-        return self._linear(F.silu(self._body(index, noise)), self.head.weight, self.head.bias).float()
+        return self._linear(F.silu(self._body(index, noise)), self.head, self.head_bias).float()
 
     def slot_logits(self, index: Tensor, start: int, stop: int) -> Tensor:
         """Logits of the cells start..stop alone: (B, stop - start)."""
         h = F.silu(self._body(index, None))
-        return self._linear(h, self.head.weight[start:stop], self.head.bias[start:stop]).float()
+        return self._linear(h, self.head[start:stop], self.head_bias[start:stop]).float()
 
     def _body(self, index: Tensor, noise: torch.Generator | None) -> Tensor:
         h = F.embedding_bag(index, self.embed, mode="sum") + self.bias

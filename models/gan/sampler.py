@@ -55,8 +55,8 @@ class Sampler:
         ]
         self.head = [
             (
-                model.head.weight[offsets[s] : offsets[s + 1]].detach().to(t),
-                model.head.bias[offsets[s] : offsets[s + 1]].detach().to(t),
+                model.head[offsets[s] : offsets[s + 1]].detach().to(t),
+                model.head_bias[offsets[s] : offsets[s + 1]].detach().to(t),
             )
             for s in range(len(layout.sizes))
         ]

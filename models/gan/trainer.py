@@ -143,7 +143,7 @@ class Trainer:
             return
         here = shadow(self.model)
         self.model.load_state_dict(self.ema, strict=False)
-        total, rows, repeats = 0.0, 0, max(1, 4_096 // len(self.validation))
+        total, rows, repeats = 0.0, 0, int(np.clip(512 // len(self.validation), 1, 16))
         for r in range(repeats):
             self.noise.manual_seed(key(self.seed, "validate", r))
             for at in pieces(torch.arange(len(self.validation), device=self.device), 4_096):
