@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
 from service.settings import Settings
@@ -24,6 +25,8 @@ class Database:
         self.sqlite = url.startswith("sqlite")
         if self.sqlite:
             settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if (file := make_url(url).database) and file != ":memory:":
+                Path(file).touch(mode=0o600)  # its -wal and -shm files take over the mode
             self.engine = create_engine(
                 url, connect_args={"timeout": BUSY_MS / 1000}, pool_size=10, max_overflow=30, hide_parameters=True
             )
@@ -57,6 +60,7 @@ class Database:
 def _configure_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     # We begin transactions ourselves: the driver's own deferred BEGIN fails with "database is locked" when two
     # readers both turn into writers.
+    # A small cache: each connection of the pool keeps its own. Deleted means overwritten: the data is confidential.
     connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",
@@ -64,7 +68,8 @@ def _configure_sqlite(connection: sqlite3.Connection, record: Any) -> None:
         "foreign_keys=ON",
         f"busy_timeout={BUSY_MS}",
         "journal_size_limit=67108864",
-        "cache_size=-4000",
+        "cache_size=-1000",
+        "secure_delete=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -82,8 +82,10 @@ class Gather:
         self._hash.update(data)
         self._buffer += data
         while len(self._buffer) >= CHUNK_BYTES:
-            yield bytes(self._buffer[:CHUNK_BYTES])
+            with memoryview(self._buffer) as view:  # one copy, where a slice of the buffer would make two
+                chunk = bytes(view[:CHUNK_BYTES])
             del self._buffer[:CHUNK_BYTES]
+            yield chunk
 
     def rest(self) -> bytes:
         out = bytes(self._buffer)

@@ -15,6 +15,9 @@ from service.db.tables import Blob, BlobChunk
 from service.storage.base import CHUNK_BYTES, BlobInfo, BlobReader, Gather, WholeWriter
 from service.storage.references import unreferenced
 
+ERASED_AT_ONCE = 4
+"""Chunks deleted by one transaction."""
+
 
 class DatabaseWriter:
     """Each chunk is a short transaction of its own, so that a long upload never blocks other writers."""
@@ -42,8 +45,7 @@ class DatabaseWriter:
         return BlobInfo(self._id, self._gather.bytes, self._gather.sha256)
 
     def abort(self) -> None:
-        with self._database.write() as session:
-            remove(session, [self._id])
+        _erase(self._database, [self._id])
 
     def _store(self, chunk: bytes) -> None:
         with self._database.write() as session:
@@ -69,13 +71,15 @@ class DatabaseStore(WholeWriter):
 
     def delete(self, ids: Sequence[str]) -> None:
         with self._database.write() as session:
-            remove(session, ids)
+            _hide(session, ids)
+        _erase(self._database, ids)
 
     def sweep(self, older_than: float) -> int:
         with self._database.write() as session:
             old = Blob.created_at < epoch_now() - older_than
             ids = session.scalars(select(Blob.id).where(old, unreferenced())).all()
-            remove(session, ids)
+            _hide(session, ids)
+        _erase(self._database, ids)
         return len(ids)
 
     def _size(self, blob_id: str) -> int:
@@ -86,12 +90,23 @@ class DatabaseStore(WholeWriter):
         return size
 
 
-def remove(session: Session, ids: Sequence[str]) -> None:
-    """Delete blobs and their chunks in the caller's transaction."""
+def _hide(session: Session, ids: Sequence[str]) -> None:
+    """No reader finds these blobs any more; should their deletion break off, the sweep ends it."""
     for start in range(0, len(ids), 500):
-        part = list(ids[start : start + 500])
-        session.execute(delete(BlobChunk).where(BlobChunk.blob_id.in_(part)))
-        session.execute(delete(Blob).where(Blob.id.in_(part)))
+        session.execute(update(Blob).where(Blob.id.in_(ids[start : start + 500])).values(state="writing"))
+
+
+def _erase(database: Database, ids: Sequence[str]) -> None:
+    """Delete in short transactions: in one, a blob of 1 GB would hold up all writers and double the disk it needs."""
+    for blob_id in ids:
+        own, count = BlobChunk.blob_id == blob_id, ERASED_AT_ONCE
+        while count == ERASED_AT_ONCE:
+            with database.write() as session:
+                seqs = session.scalars(select(BlobChunk.seq).where(own).limit(ERASED_AT_ONCE)).all()
+                count = len(seqs)
+                session.execute(delete(BlobChunk).where(own, BlobChunk.seq.in_(seqs)))
+                if count < ERASED_AT_ONCE:
+                    session.execute(delete(Blob).where(Blob.id == blob_id))
 
 
 def _chunk(database: Database, blob_id: str, seq: int) -> bytes:

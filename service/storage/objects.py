@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from models.errors import InvalidInput, NotFound
 from service.db.base import epoch_now, new_id
 from service.db.session import Database
 from service.db.tables import Blob
 from service.storage.base import CHUNK_BYTES, BlobInfo, BlobReader, Gather, WholeWriter
-from service.storage.database import remove
 from service.storage.references import unreferenced
 
 
@@ -48,7 +47,7 @@ class ObjectWriter:
             self._file.close()
         _delete_object(self._remote, self._id)
         with self._database.write() as session:
-            remove(session, [self._id])
+            session.execute(delete(Blob).where(Blob.id == self._id))
 
 
 class ObjectStore(WholeWriter):
@@ -78,7 +77,8 @@ class ObjectStore(WholeWriter):
         for blob_id in ids:
             _delete_object(self._remote, blob_id)
         with self._database.write() as session:
-            remove(session, ids)
+            for start in range(0, len(ids), 500):
+                session.execute(delete(Blob).where(Blob.id.in_(ids[start : start + 500])))
 
     def sweep(self, older_than: float) -> int:
         with self._database.read() as session:
