@@ -15,6 +15,7 @@ from service.deps import plain_json
 from service.jobs.hints import make_hint
 from service.jobs.routes import router as jobs
 from service.keys.routes import router as keys
+from service.memory import return_large_buffers
 from service.middleware import BodyLimit, HostCheck, RequestContext
 from service.reports.routes import router as reports
 from service.samples.routes import router as samples
@@ -36,6 +37,7 @@ LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a migrated database. In embedded mode it makes its tenant and key (file `home`/key)."""
     settings = settings or get_settings()
+    return_large_buffers()
     database = Database(settings)
     if settings.mode == "embedded":
         ensure_embedded_key(settings, database)
