@@ -171,7 +171,7 @@ def test_the_same_body_in_the_job_and_the_dataset(bench: Bench, refusals: dict[s
         ({"privacy": {"epsilon": 1}}, "privacy"),
         ({"unknown_field": 1}, "unknown_field"),
         ({"dataset_id": "0" * 32}, "dataset"),
-        ({"kind": "guess"}, "kind"),
+        ({"kind": "guess"}, "synthesize"),
     ],
 )
 def test_bad_orders_are_refused_at_once(bench: Bench, more: dict[str, Any], told: str) -> None:
