@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from service.reports.html import content_security_policy, render
-from service.reports.html.charts import bullet, folded, heat, histogram
-from service.reports.html.figures import axis, cell, percent, short
-from service.reports.html.pages import build, status
+from service.reports.html import bars, content_security_policy, render, series
+from service.reports.html.charts import bullet, heat
+from service.reports.html.figures import axis, cell, percent, short, visible
+from service.reports.html.histogram import folded, histogram
+from service.reports.html.pages import build, view
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e" + "é😀" * 400
 
@@ -78,14 +79,14 @@ class Elements(HTMLParser):
 def test_figures_and_sections_are_there() -> None:
     page = render(report())
     words = " ".join(Elements(page).text)
-    for expected in ("Verdict", "Shape of columns", "3.00 %", "1,234 rows", "age>=65", "seed 7", "too few rows"):
+    for expected in ("Verdict", "Shape of columns", "3.00%", "1,234 rows", "age>=65", "seed 7", "too few rows"):
         assert expected in words
     assert re.search(r"No differential privacy", words)
 
 
 def test_worst_column_comes_first() -> None:
     page = render(report())
-    assert page.index("<figcaption>age") < page.index("<figcaption>sex")
+    assert page.index("<figcaption><bdi>age") < page.index("<figcaption><bdi>sex")
 
 
 def test_hostile_names_stay_text() -> None:
@@ -139,7 +140,8 @@ def test_report_without_anything_renders() -> None:
     ],
 )
 def test_status(value: float | None, more: dict[str, Any], expected: str) -> None:
-    assert status(metric("m", value, **more)) == expected
+    section = "utility" if more else "pairs"
+    assert bars.status(metric("m", value, section=section, **more)) == expected
 
 
 def test_bullet_puts_better_to_the_right() -> None:
@@ -165,7 +167,7 @@ def test_rare_categories_are_folded_and_shares_kept() -> None:
     labels, real, synthetic, _ = folded(column)
     assert len(labels) == 25
     assert labels[-1] == "missing: ?"
-    assert labels[-2] == "17 others"
+    assert labels[-2] == "all others"
     assert sum(real) == pytest.approx(1.0)
     assert sum(synthetic) == pytest.approx(1.0)
     assert "v39" in labels
@@ -185,9 +187,9 @@ def test_heat_map_draws_each_known_pair_once() -> None:
 
 
 def test_figures_as_text() -> None:
-    assert percent(0.1234) == "12.3 %"
+    assert percent(0.1234) == "12.3%"
     assert percent(None) == "–"
-    assert cell(0.0123, "share") == "1.23 %"
+    assert cell(0.0123, "share") == "1.23%"
     assert cell(0.5, "auc") == "0.500"
     assert axis(1900.0) == "1,900"
     assert axis(0.5) == "0.5"
@@ -196,3 +198,106 @@ def test_figures_as_text() -> None:
 
 def test_headline_carries_its_status() -> None:
     assert build(report())["headline"][0]["status"] == "close"
+
+
+def test_a_bar_is_what_fresh_real_rows_read_at_the_samples_size() -> None:
+    # A mean of n draws against one of N: deviations add up in squares.
+    assert bars.scale(1_000, 1_000, 1_000) == 1.0
+    assert bars.scale(900, 900, 100) == pytest.approx((2 / 900 / (1 / 100 + 1 / 900)) ** 0.5)
+    assert bars.scale(100, 900, 0) == 1.0
+    sizes = {"fidelity_rows": 900, "fidelity_real_rows": 900, "fidelity_holdout_rows": 100}
+    scaled = bars.scales({"sample_sizes": sizes, "rows": {"holdout": 100}})
+    figure = metric("trend", 0.3, section="pairs", ceiling=0.1, holdout=0.4, floor=0.28)
+    # 0.4 of 100 holdout rows is worth 0.18 at 900: independent columns do not read as real.
+    assert bars.bar(figure, scaled) == pytest.approx(1.1 * 0.4 * bars.scale(900, 900, 100))
+    assert bars.status(figure, scaled) == "off"
+    assert bars.status({**figure, "value": 0.19}, scaled) == "as real"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "low", "expected"),
+    [
+        ("copies", 0.002, 0.001, "as real"),
+        ("copies", 0.004, 0.003, "close"),
+        ("copies", 1.0, 0.99, "off"),
+        ("dcr_share", 0.48, 0.46, "as real"),
+        ("dcr_share", 0.51, 0.49, "as real"),
+        ("dcr_share", 0.54, 0.52, "close"),
+        ("dcr_share", 0.9, 0.88, "off"),
+        ("dcr_ratio", 1.4, None, "as real"),
+        ("dcr_ratio", 0.85, None, "close"),
+        ("dcr_ratio", 0.1, None, "off"),
+    ],
+)
+def test_copying_is_never_as_real(name: str, value: float, low: float | None, expected: str) -> None:
+    """The ceiling of these is what a copy of the training data reads; it must not excuse the sample."""
+    goal = {"copies": 0.0015, "dcr_share": 0.5, "dcr_ratio": 1.0}[name]
+    way = "lower" if name == "copies" else "target"
+    figure = metric(
+        name, value, section="disclosure", low=low, high=value, goal=goal, direction=way, ceiling=1.0, holdout=0.0015
+    )
+    shown = view(figure, {})
+    assert shown["status"] == expected
+    assert (shown["ceiling"], shown["floor"]) == (None, 1.0)
+
+
+def test_names_cannot_turn_round_the_text_after_them() -> None:
+    page = render(report("abc\u202egnp"))
+    assert "\u202e" not in page
+    assert "abc\ufffdgnp" in page
+    assert visible(7) == 7
+
+
+def test_curves_have_tables() -> None:
+    model = {
+        "model": "boosting", "trained_on": "synthetic", "scores": {}, "confusion": [[3, 1], [0, 4]],
+        "roc": {"fpr": [0.0, 0.0, 0.5, 1.0], "tpr": [0.0, 0.6, 0.8, 1.0]},
+        "calibration": [{"predicted": 0.2, "observed": 0.25, "rows": 8}],
+    }  # fmt: skip
+    utility = {
+        "target": "t", "task": "binary", "classes": ["no", "yes"], "rows": {"training": 9, "holdout": 8},
+        "models": [model, {**model, "trained_on": "real"}],
+    }  # fmt: skip
+    found = series.roc(utility)
+    assert found is not None
+    assert found["rows"][0] == (0.0, [0.6, 0.6])
+    assert found["rows"][5] == (0.25, [pytest.approx(0.7)] * 2)
+    page = render(report(utility=utility))
+    for expected in ("ROC curves", "Calibration", "Table of", "boosting, trained on real rows", "Confusion"):
+        assert expected in " ".join(" ".join(Elements(page).text).split())
+
+
+def test_regression_has_no_unit_square() -> None:
+    points = [{"predicted": 10.0, "observed": 12.0, "rows": 5}, {"predicted": 50.0, "observed": 47.0, "rows": 5}]
+    utility = {
+        "target": "t", "task": "regression", "classes": [], "rows": {"training": 9, "holdout": 10},
+        "models": [{"model": "mlp", "trained_on": "synthetic", "scores": {}, "calibration": points}],
+    }  # fmt: skip
+    found = series.calibration(utility)
+    assert found is not None
+    assert not found["shares"]
+    assert "47.000" in render(report(utility=utility))
+
+
+def test_distances_stand_beside_the_control() -> None:
+    section = {"percentiles": [1, 50], "distance_to_training": {"synthetic": [0.1, 0.5], "holdout": [0.2, 0.6]}}
+    found = series.distances(section)
+    assert found == {"names": ["Sample", "Holdout (control)"], "rows": [(1, [0.1, 0.2]), (50, [0.5, 0.6])]}
+    assert "Holdout (control)" in render(report(disclosure={**section, "copies": 3}))
+    assert series.distances(None) is None
+
+
+def test_long_curves_are_thinned_with_both_ends() -> None:
+    assert series.thin([1, 2, 3]) == [1, 2, 3]
+    got = series.thin(list(range(1_000)), 5)
+    assert got == [0, 250, 500, 749, 999]
+
+
+def test_a_tall_bar_is_cut_and_says_its_shares() -> None:
+    column = {
+        "column": "c", "kind": "categorical", "labels": ["a", "b", "c", "d"], "real": [0.9, 0.04, 0.03, 0.03],
+        "synthetic": [0.8, 0.1, 0.05, 0.05], "holdout": None, "missing_labels": 0,
+    }  # fmt: skip
+    drawn = str(histogram(column))
+    assert "90.0%, sample 80.0%" in drawn
+    assert 'class="line gap"' in drawn

@@ -11,7 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.reports.html import charts
-from service.reports.html.figures import cell, percent, short
+from service.reports.html.figures import cell, percent, plain, short, visible
+from service.reports.html.glossary import NAMES
 from service.reports.html.pages import build
 
 HERE = Path(__file__).parent / "templates"
@@ -20,10 +21,15 @@ HERE = Path(__file__).parent / "templates"
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=visible,
     )
-    environment.filters.update(cell=cell, percent=percent, short=short)
-    environment.globals.update(charts=charts)
+    environment.filters.update(cell=cell, percent=percent, plain=plain, short=short)
+    environment.globals.update(charts=charts, names=NAMES)
     return environment
 
 
@@ -34,12 +40,15 @@ def style() -> str:
 
 def render(report: dict[str, Any]) -> str:
     """The page of a report (the JSON of GET /v1/reports/{id}). Absent sections are named as absent."""
-    return _environment().get_template("report.html").render(css=style(), **build(report))
+    return _environment().get_template("report.html").render(css=style(), policy=_policy(), **build(report))
+
+
+def _policy() -> str:
+    """Nothing is loaded, no script runs; the one style sheet is known by its hash. The file itself says so too."""
+    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 def content_security_policy() -> str:
-    """Nothing is loaded, no script runs; the one style sheet is known by its hash."""
-    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+    """Header of the page; `frame-ancestors` has no meaning inside the file."""
+    return f"{_policy()}; frame-ancestors 'none'"

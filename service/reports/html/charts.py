@@ -8,19 +8,23 @@ from typing import Any
 from markupsafe import Markup
 
 from service.reports.html.figures import axis, cell, percent, short
+from service.reports.html.histogram import histogram
 from service.reports.html.svg import group, line, picture, tag, text
 
-KNOWN = (("floor", "independent columns"), ("holdout", "real holdout"), ("ceiling", "bootstrap of the real data"))
+__all__ = ["bullet", "curves", "heat", "histogram"]
+
+KNOWN = (("floor", "worst known"), ("holdout", "real holdout"), ("ceiling", "best known"))
+Line = tuple[str, str, Sequence[float], Sequence[float]]
+"""(name, classes, x, y)"""
 
 
 def bullet(metric: Mapping[str, Any]) -> Markup:
-    """The value as a dot among its yardsticks as ticks, on a scale from the worst to the best of them."""
-    known = [(name, metric[name]) for name, _ in KNOWN if metric.get(name) is not None]
-    value = metric.get("value")
-    if value is None or not known:
+    """The value as a dot with its interval, yardsticks as ticks, what reaches the bar shaded; better is right."""
+    known = [(name, words, float(metric[name])) for name, words in KNOWN if metric.get(name) is not None]
+    value, goal, bar = metric.get("value"), metric.get("goal"), metric.get("bar")
+    if value is None or not (known or bar is not None):
         return Markup("")
-    every = [v for _, v in known] + [value] + ([metric["goal"]] if metric.get("goal") is not None else [])
-    goal = metric.get("goal")
+    ends = [float(metric[k]) for k in ("low", "high") if metric.get(k) is not None]
 
     def worth(v: float) -> float:
         """Higher is better, whatever the direction."""
@@ -28,83 +32,29 @@ def bullet(metric: Mapping[str, Any]) -> Markup:
             return -abs(v - float(goal))
         return -v if metric["direction"] == "lower" else v
 
-    high = max(map(worth, every))
+    every = [
+        worth(v) for v in [float(value), *ends, *(v for _, _, v in known), *(x for x in (goal, bar) if x is not None)]
+    ]
+    high = max(every)
     # Tiny differences stay tiny: the scale spans at least two points.
-    span = max(high - min(map(worth, every)), 0.02)
+    span = max(high - min(every), 0.02)
 
     def place(v: float) -> float:
         return 152 - 144 * (high - worth(v)) / span
 
     unit = str(metric["unit"])
     shapes = [tag("rect", x=4, y=9, width=152, height=4, rx=2, class_="track")]
-    for name, v in known:
-        mark = tag(
-            "rect", tag("title", f"{name}: {cell(v, unit)}"), x=place(v) - 1.5, y=4, width=3, height=14, class_=name
-        )
-        shapes.append(mark)
-    shapes.append(
-        tag("circle", tag("title", f"value: {cell(value, unit)}"), cx=place(value), cy=11, r=5, class_="synthetic")
-    )
-    shown = ", ".join(f"{name} {cell(v, unit)}" for name, v in known)
-    return picture(160, 22, f"{cell(value, unit)} among {shown}; better to the right", shapes)
-
-
-def histogram(column: Mapping[str, Any]) -> Markup:
-    """Shares by bin or category: real as bars, synthetic and holdout as dots. At most 24 bins, the rest as one."""
-    labels, real, synthetic, holdout = folded(column)
-    top = max([*real, *synthetic, *holdout, 1e-9])
-    width, height, base = 320, 132, 112
-    step = (width - 8) / max(1, len(labels))
-    shapes = [line([(4, base), (width - 4, base)], "axis")]
-    for i, label in enumerate(labels):
-        left, x = 4 + i * step, 4 + (i + 0.5) * step
-        tall = real[i] / top * 92
-        words = f"{label}: real {percent(real[i])}, synthetic {percent(synthetic[i])}"
-        shapes.append(
-            tag(
-                "rect",
-                tag("title", words),
-                x=left + step * 0.1,
-                y=base - tall,
-                width=step * 0.8,
-                height=tall,
-                class_="real",
-            )
-        )
-        if holdout:
-            y = base - holdout[i] / top * 92
-            shapes.append(line([(left + step * 0.15, y), (left + step * 0.85, y)], "holdout-line"))
-        shapes.append(
-            tag("circle", tag("title", words), cx=x, cy=base - synthetic[i] / top * 92, r=3.2, class_="synthetic")
-        )
-    shapes.append(text(4, 126, short(labels[0], 22), "label"))
-    if len(labels) > 1:
-        shapes.append(text(width - 4, 126, short(labels[-1], 22), "label", "end"))
-    shapes.append(text(width - 4, 10, percent(top, 0), "label", "end"))
-    return picture(width, height, f"Shares of {column['column']}, real against synthetic", shapes)
-
-
-def folded(column: Mapping[str, Any], most: int = 24) -> tuple[list[str], list[float], list[float], list[float]]:
-    """(labels, real, synthetic, holdout) with the smallest categories beyond `most` added up; missing ones stay."""
-    labels = [str(v) for v in column["labels"]]
-    lists = [[float(v or 0.0) for v in column.get(name) or []] for name in ("real", "synthetic", "holdout")]
-    kept = len(labels) - int(column.get("missing_labels", 0))
-    if len(labels) <= most:
-        return labels, lists[0], lists[1], lists[2]
-    if column["kind"] in ("categorical", "ordinal", "boolean"):
-        order = sorted(range(kept), key=lambda i: -lists[0][i])
-        chosen, rest = sorted(order[: most - 1]), order[most - 1 :]
-    else:
-        chosen, rest = list(range(most - 1)), list(range(most - 1, kept))
-    tail = list(range(kept, len(labels)))
-
-    def fold(values: list[float]) -> list[float]:
-        return (
-            [*(values[i] for i in chosen), sum(values[i] for i in rest), *(values[i] for i in tail)] if values else []
-        )
-
-    names = [*(labels[i] for i in chosen), f"{len(rest)} others", *(labels[i] for i in tail)]
-    return names, fold(lists[0]), fold(lists[1]), fold(lists[2])
+    if bar is not None:
+        shapes.append(tag("rect", x=place(bar) - 1, y=6, width=157 - place(bar), height=10, rx=2, class_="good"))
+    for name, words, v in known:
+        said = tag("title", f"{words}: {cell(v, unit)}")
+        shapes.append(tag("rect", said, x=place(v) - 1.5, y=4, width=3, height=14, class_=name))
+    if len(ends) == 2 and metric["direction"] != "target":
+        shapes.append(line([(place(ends[0]), 11), (place(ends[1]), 11)], "interval"))
+    said = tag("title", f"value: {cell(value, unit)}")
+    shapes.append(tag("circle", said, cx=place(value), cy=11, r=5, class_="synthetic"))
+    shown = ", ".join(f"{words} {cell(v, unit)}" for _, words, v in known)
+    return picture(160, 22, f"{cell(value, unit)}; {shown}; better to the right", shapes)
 
 
 def heat(pairs: Mapping[str, Any], most: int = 48) -> Markup:
@@ -123,50 +73,58 @@ def heat(pairs: Mapping[str, Any], most: int = 48) -> Markup:
     shapes = []
     for (i, j), v in values.items():
         row, col = max(i, j), min(i, j)
-        words = f"{names[col]} × {names[row]}: {percent(v)}"
-        shapes.append(
-            tag(
-                "rect", tag("title", words), x=left + col * side, y=row * side, width=side - 1, height=side - 1,
-                class_="heat", fill_opacity=max(0.04, min(1.0, v / top)),
-            )
-        )  # fmt: skip
+        said = tag("title", f"{names[col]} × {names[row]}: {percent(v)}")
+        place = {"x": left + col * side, "y": (row - 1) * side, "width": side - 1, "height": side - 1}
+        opacity = max(0.04, min(1.0, v / top))
+        shapes.append(tag("rect", said, **place, class_="heat", fill_opacity=opacity))
     for k, name in enumerate(names):
         if k:
-            shapes.append(text(left - 6, k * side + side * 0.7, short(name, 20), "label", "end"))
+            shapes.append(text(left - 6, (k - 1) * side + side * 0.7, short(name, 20), "label", "end"))
         if k < len(names) - 1:
-            x, y = left + k * side + side * 0.35, len(names) * side + 8
+            x, y = left + k * side + side * 0.35, (len(names) - 1) * side + 8
             label = tag("text", short(name, 16), transform=f"translate({x:.1f} {y}) rotate(55)", class_="label")
             shapes.append(label)
-    size = len(names) * side
-    return picture(left + size + 40, size + 96, f"Errors of {len(values)} pairs, darkest {percent(top)}", shapes)
+    size = (len(names) - 1) * side
+    if len(names) >= 6:
+        shapes += _scale(left + size, top)
+    return picture(left + size + 40, size + 96, f"Errors of {len(values)} pairs, strongest {percent(top)}", shapes)
+
+
+def _scale(right: float, top: float) -> list[Markup]:
+    """What the shades mean, in the free corner."""
+    steps = [
+        tag("rect", x=right - 62 + k * 12, y=4, width=11, height=11, class_="heat", fill_opacity=max(0.04, k / 4))
+        for k in range(5)
+    ]
+    return [*steps, text(right - 62, 28, "0", "label"), text(right - 2, 28, percent(top, 0), "label", "end")]
 
 
 def curves(
-    lines: Sequence[tuple[str, str, Sequence[float], Sequence[float]]], title: str, x_label: str, y_label: str,
-    unit_square: bool = False,
-) -> Markup:  # fmt: skip
-    """Lines of (name, class, x, y) on common axes."""
+    lines: Sequence[Line], title: str, x_label: str, y_label: str, unit_square: bool = False, height: int = 240
+) -> Markup:
+    """Lines on common axes; on the unit square with its diagonal. Classes of a line: colour, and `dashed`."""
     xs = [x for _, _, many, _ in lines for x in many]
     ys = [y for _, _, _, many in lines for y in many]
     if not xs:
         return Markup("")
     (x0, x1), (y0, y1) = ((0.0, 1.0), (0.0, 1.0)) if unit_square else ((min(xs), max(xs)), (min(ys), max(ys)))
-    width, height = 340, 240
+    base = height - 35
 
     def at(x: float, y: float) -> tuple[float, float]:
-        return 46 + (x - x0) / ((x1 - x0) or 1) * 280, 205 - (y - y0) / ((y1 - y0) or 1) * 185
+        return 46 + (x - x0) / ((x1 - x0) or 1) * 280, base - (y - y0) / ((y1 - y0) or 1) * (base - 20)
 
     shapes = [line([at(x0, y0), at(x1, y0)], "axis"), line([at(x0, y0), at(x0, y1)], "axis")]
     if unit_square:
         shapes.append(line([at(0, 0), at(1, 1)], "diagonal"))
-    for value, (x, y) in ((x0, at(x0, y0)), (x1, at(x1, y0))):
-        shapes.append(text(x, y + 14, axis(value), "label", "middle"))
+    for value, (x, y), anchor in ((x0, at(x0, y0), "middle"), (x1, at(x1, y0), "end")):
+        shapes.append(text(x, y + 14, axis(value), "label", anchor))
     for value in (y0, y1):
         shapes.append(text(40, at(x0, value)[1] + 4, axis(value), "label", "end"))
-    shapes.append(text(186, 232, x_label, "label", "middle"))
-    shapes.append(tag("text", y_label, transform="translate(11 112) rotate(-90)", class_="label", text_anchor="middle"))
+    shapes.append(text(186, height - 8, x_label, "label", "middle"))
+    turn = f"translate(11 {base / 2 + 10:g}) rotate(-90)"
+    shapes.append(tag("text", y_label, transform=turn, class_="label", text_anchor="middle"))
     shapes += [
         group([tag("title", name), line([at(x, y) for x, y in zip(mx, my, strict=True)], class_)])
         for name, class_, mx, my in lines
     ]
-    return picture(width, height, title, shapes)
+    return picture(340, height, title, shapes)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from markupsafe import Markup
+
 NONE = "–"
+REORDERING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Invisible characters that turn round the text after them (Unicode TR 9): a name must not rewrite the page."""
+
+
+def visible(value: Any) -> Any:
+    """Texts with reordering characters replaced by a visible one; anything else as it is."""
+    return REORDERING.sub("\ufffd", value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    return NONE if value is None else f"{100 * value:.{digits}f} %"
+    return NONE if value is None else f"{100 * value:.{digits}f}%"
 
 
 def number(value: float | None) -> str:
@@ -39,3 +49,10 @@ def axis(value: float) -> str:
     """The end of an axis, no longer than need be."""
     words = number(value)
     return words.rstrip("0").rstrip(".") if "." in words else words
+
+
+def plain(value: Any) -> str:
+    """A number as it is, six digits at most; a text (a date) as it is."""
+    if value is None:
+        return NONE
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)

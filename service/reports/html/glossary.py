@@ -7,6 +7,13 @@ GLOSSARY = (
         "Real rows set aside before anything was trained. What they read is the limit of what any sample can read.",
     ),
     ("Bootstrap", "Real training rows drawn again with replacement: the ceiling of a figure."),
+    (
+        "Bar",
+        "What real rows that nothing was trained on would read, were there as many of them as of the sample: the "
+        "holdout's figure times the square root of (1/n + 1/N) / (1/h + 1/N), for n rows of the sample, N real and h "
+        "holdout rows, or the bootstrap's figure where that is worse, and a tenth more. For models: what training on real "
+        "rows reads. For disclosure: the control.",
+    ),
     ("Independent columns", "Every column shuffled by itself: right columns, no relations. The floor of a figure."),
     (
         "Shape",
@@ -33,7 +40,7 @@ GLOSSARY = (
     (
         "Distance share",
         "Share of synthetic rows nearer to a training row than to a holdout row, of equal numbers of both. Without "
-        "memory of the training rows it is 50 %.",
+        "memory of the training rows it is 50%.",
     ),
 )
 """(word, meaning)"""
@@ -47,7 +54,7 @@ NAMES = {
     "utility_r2": "R2",
     "utility_mae": "Mean absolute error",
     "copies": "Rows that equal a training row",
-    "dcr_share": "Distance share (50 %: no memory)",
+    "dcr_share": "Distance share (50%: no memory)",
     "dcr_ratio": "Median distance to training rows over that to holdout rows",
 }
 """Names of metrics as a reader knows them."""

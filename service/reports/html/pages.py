@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.reports.html.glossary import GLOSSARY, NAMES
+from service.reports.html import bars, series
+from service.reports.html.glossary import GLOSSARY
+
+PARTS = ("detection", "utility", "disclosure", "sdmetrics")
+
+
+GROUPS = (
+    (
+        "Fidelity",
+        ("columns", "pairs", "sdmetrics"),
+        "Best known: real rows drawn again. Worst known: independent columns.",
+    ),
+    ("Detection", ("detection",), "Best known: other real rows. Worst known: independent columns."),
+    ("Utility", ("utility",), "Best known: trained on real rows. Worst known: always the majority class, or the mean."),
+    ("Disclosure", ("disclosure",), "Worst known: a copy of the training rows."),
+)
+"""(name, sections of its metrics, what its yardsticks are)"""
 
 
 def build(report: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of report.html."""
-    metrics = {(m["name"], m["subject"]): m for m in report["metrics"]}
+    scaled = bars.scales(report["meta"])
+    views = [view(m, scaled) for m in report["metrics"]]
+    metrics = {(m["name"], m["subject"]): m for m in views}
     sections: Mapping[str, Any] = report["sections"]
     scorecard: Mapping[str, Any] = sections.get("scorecard") or {}
     headline = [
@@ -18,57 +37,41 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         for h in scorecard.get("headline", [])
         if (h["name"], h["subject"]) in metrics
     ]
+    manifest: Mapping[str, Any] = report["synthesizer"].get("manifest") or {}
     return {
         "report": report,
         "verdict": sections.get("verdict") or {"summary": "No verdict was drawn up.", "problems": []},
-        "headline": [{**m, "status": status(m)} for m in headline],
+        "headline": headline,
+        "count": Counter(m["status"] for m in headline),
+        "groups": [(name, note, [m for m in headline if m["section"] in parts]) for name, parts, note in GROUPS],
         "columns": _columns(sections.get("columns") or [], metrics),
         "pairs": sections.get("pairs"),
         "triples": sections.get("triples") or [],
         "detection": sections.get("detection"),
-        "detection_metrics": of_section(report["metrics"], "detection"),
         "utility": sections.get("utility"),
-        "utility_metrics": of_section(report["metrics"], "utility"),
-        "disclosure": sections.get("disclosure"),
-        "disclosure_metrics": [{**m, "status": status(m)} for m in of_section(report["metrics"], "disclosure")],
+        "disclosure": sections.get("disclosure") or {},
+        "of": {part: [m for m in views if m["section"] == part] for part in PARTS},
+        "roc": series.roc(sections.get("utility")),
+        "calibration": series.calibration(sections.get("utility")),
+        "curve": series.training(manifest),
+        "distances": series.distances(sections.get("disclosure")),
         "facts": facts(report),
-        "curve": training_curve(report["synthesizer"].get("manifest", {})),
+        "settings": settings(manifest, report["meta"]),
         "glossary": GLOSSARY,
-        "names": NAMES,
     }
 
 
-def of_section(metrics: Sequence[Mapping[str, Any]], section: str) -> list[Mapping[str, Any]]:
-    return [m for m in metrics if m["section"] == section]
-
-
-def status(metric: Mapping[str, Any]) -> str:
-    """Where the value stands among its yardsticks, in words.
-
-    `as real`: within what the real holdout or the bootstrap reads; `close`: in the better half of the way from there to
-    independent columns; `off`: beyond. `unavailable`: not computed, the note says why.
-    """
-    value, goal = metric["value"], metric.get("goal")
-    known = [metric[k] for k in ("ceiling", "holdout") if metric.get(k) is not None]
-    if value is None:
-        return "unavailable"
-    if not known:
-        return ""
-    if metric["direction"] == "target" and goal is not None:
-        low, high = metric.get("low"), metric.get("high")
-        if low is not None and high is not None and low <= goal <= high:
-            return "as real"
-        return "close" if abs(value - goal) <= 0.05 else "off"
-    sign = 1 if metric["direction"] == "higher" else -1
-    worst_real = min(sign * v for v in known)
-    tolerance = 0.005 * max(1.0, abs(worst_real)) if metric["unit"] != "share" else 0.0
-    if sign * value >= worst_real - tolerance:
-        return "as real"
-    floor = metric.get("floor")
-    middle = (worst_real + sign * floor) / 2 if floor is not None and sign * floor < worst_real else worst_real * (
-        0.95 if worst_real > 0 else 2.0
-    )  # fmt: skip
-    return "close" if sign * value >= middle else "off"
+def view(metric: Mapping[str, Any], scaled: Mapping[str, float]) -> dict[str, Any]:
+    """The metric with its bar and status. Yardsticks that mean nothing for it are left out."""
+    out = {**metric, "bar": bars.bar(metric, scaled), "status": bars.status(metric, scaled)}
+    if metric["section"] == "disclosure":
+        # What copying reads is the worst known; independent columns are beside the point.
+        out |= {"ceiling": None, "floor": metric.get("ceiling")}
+        # Farther from the training rows than the holdout is gives nothing away.
+        out["direction"] = {"dcr_share": "lower", "dcr_ratio": "higher"}.get(metric["name"], metric["direction"])
+    elif metric["section"] == "columns":
+        out["floor"] = None  # independent columns have the right distributions
+    return out
 
 
 def _columns(columns: Sequence[Mapping[str, Any]], metrics: Mapping[Any, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -110,11 +113,20 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return out
 
 
-def training_curve(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """(step, loss) and (step, validation loss) of the training, None where none is recorded."""
-    points = [p for p in manifest.get("curve") or [] if "step" in p]
-    drawn = {
-        name: ([p["step"] for p in points if name in p], [p[name] for p in points if name in p])
-        for name in ("loss", "validation")
-    }
-    return drawn if any(x for x, _ in drawn.values()) else None
+def settings(manifest: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(title, names and values) of what is needed to do it again."""
+    tables = (
+        ("Options of the training", manifest.get("options")),
+        ("Plan of the training", manifest.get("plan")),
+        ("Options of the evaluation", meta.get("options")),
+        ("Rows and combinations looked at", meta.get("sample_sizes")),
+        ("Seconds of the evaluation", meta.get("seconds")),
+    )
+    return [
+        (
+            title,
+            [(str(k), "none" if v is None else f"{v:.3g}" if isinstance(v, float) else str(v)) for k, v in t.items()],
+        )
+        for title, t in tables
+        if t
+    ]

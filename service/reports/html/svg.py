@@ -6,11 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
+from service.reports.html.figures import visible
+
 
 def tag(name: str, *children: Markup | str, **attributes: str | float) -> Markup:
     """One element; texts and attributes are escaped. `class_` is class, `stroke_width` is stroke-width."""
-    pairs = (f' {key.rstrip("_").replace("_", "-")}="{escape(_plain(value))}"' for key, value in attributes.items())
-    inside = Markup("").join(escape(child) for child in children)
+    pairs = (
+        f' {key.rstrip("_").replace("_", "-")}="{escape(visible(_plain(value)))}"' for key, value in attributes.items()
+    )
+    inside = Markup("").join(escape(visible(child)) for child in children)
     return Markup("<{}{}>{}</{}>").format(Markup(name), Markup("".join(pairs)), inside, Markup(name))  # noqa: S704
 
 
