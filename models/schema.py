@@ -245,13 +245,13 @@ def merge_schema(current: Schema, patch: Any) -> Schema:
             )
         old = merged[change["name"]]
         base = old.to_json()
-        for key in _outdated(old.kind, change.get("kind", old.kind)):
+        for key in _outdated(old.kind, str(change.get("kind", old.kind))):
             base.pop(key, None)
         merged = merged.with_column(column_from_json({**base, **change}, ("columns", i)))
     return merged
 
 
-def _outdated(old: Kind, new: Any) -> tuple[str, ...]:
+def _outdated(old: Kind, new: str) -> tuple[str, ...]:
     """Properties that a column's new kind cannot take over: a decimal that turns out a weight keeps its bounds."""
     if new == old or (old in LABELLED and new in LABELLED):
         return ()

@@ -73,7 +73,7 @@ def _contradiction(column: Column, what: str, hint: str) -> InvalidSchema:
 
 def _line(raw: pa.ChunkedArray, bad_values: pa.Array) -> int:
     """Number of the first line of the source that holds one of the values (the header is line 1)."""
-    hits = pc.indices_nonzero(pc.fill_null(pc.is_in(raw, value_set=bad_values), False))
+    hits = pc.indices_nonzero(pc.is_in(pc.fill_null(raw, ""), value_set=bad_values))
     return int(hits[0].as_py()) + 2 if len(hits) else 0
 
 

@@ -4,7 +4,7 @@ from models.ingest.checks import check_schema
 from models.ingest.frame import table_from_frame
 from models.ingest.inference import infer_schema
 from models.ingest.limits import Limits
-from models.ingest.profile import check_target, profile
+from models.ingest.profiling import check_target, profile
 from models.ingest.reading import Upload, read_upload
 
 __all__ = [

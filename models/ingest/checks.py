@@ -58,6 +58,8 @@ def _check_column(raw: pa.ChunkedArray, column: Column) -> Detail | None:
     if both:
         hint = "A spelling is either a label or a missing code: take it out of one of them."
         return Detail(("column", column.name), f"{len(both)} label(s) are missing codes too", hint)
+    if not column.modelled:
+        return None
     try:
         values = read_values(raw, column)
     except InvalidSchema as error:

@@ -123,12 +123,32 @@ class Words:
         return out
 
 
+_LONG = 1_000_000
+
+
 def count_words(column: pa.ChunkedArray) -> Words:
-    """Distinct words of a stored column in order of first appearance."""
+    """Distinct words of a stored column, in order of first appearance (of long whole-number columns, by value)."""
     texts = pc.fill_null(column, "") if column.null_count else column
+    if len(texts) > _LONG and (whole := _whole_numbers(texts)) is not None:
+        return whole
     counted = pc.value_counts(texts)
     words: Any = counted.field("values")
     return Words(words, counted.field("counts").to_numpy(zero_copy_only=False).astype(np.int64))
+
+
+def _whole_numbers(texts: pa.ChunkedArray) -> Words | None:
+    """Words of a column of mostly different whole numbers: sorting them takes a third of the memory of hashing texts."""
+    some = texts.slice(0, 100_000)
+    if pc.count_distinct(some).as_py() < 50_000:
+        return None
+    try:
+        numbers = texts.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    if not pc.all(pc.equal(numbers.cast(pa.string()), texts)).as_py():
+        return None
+    values, counts = np.unique(numbers.to_numpy(), return_counts=True)
+    return Words(pa.array(values).cast(pa.string()), counts.astype(np.int64))
 
 
 def codes_of(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:

@@ -141,12 +141,12 @@ def _sentinels(rest: Words) -> list[Proposal]:
     if real.any() and numbers[real].min() >= 0:
         for i in np.flatnonzero(known & np.isin(numbers, NEGATIVE)):
             if rest.counts[i] >= max(5, _NOTABLE * rest.rows) and _isolated(numbers[i], numbers[real]):
-                found += _each(rest.at(i), "sentinel", "a negative code below otherwise non-negative numbers")
+                found += _each(rest.at(int(i)), "sentinel", "a negative code below otherwise non-negative numbers")
     for i in np.flatnonzero(known & np.isin(numbers, POSITIVE)):
         others = numbers[real & (numbers != numbers[i])]
         heavy = rest.counts[i] >= max(5, _NOTABLE * rest.rows)
         if heavy and len(others) > 1 and others.min() >= 0 and numbers[i] > 5 * others.max() > 0:
-            found += _each(rest.at(i), "sentinel", "a number of nines far above all others")
+            found += _each(rest.at(int(i)), "sentinel", "a number of nines far above all others")
     return found
 
 

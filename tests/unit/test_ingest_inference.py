@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidData
 from models.ingest import check_schema, infer_schema
+from models.ingest.counting import count_words
 from models.schema import Column, Dialect, Kind, Schema, schema_from_json
 from models.table import Table, write_values
 
@@ -293,6 +294,20 @@ def test_a_dependency_with_one_exception_is_none() -> None:
     assert infer(area=area, region=region).dependencies == ()
 
 
+def test_long_columns_of_whole_numbers_count_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    column = pa.chunked_array([[str(v) for v in rng.integers(-100_000, 100_000, 90_000)] for _ in range(2)])
+    slow = count_words(column)
+    monkeypatch.setattr("models.ingest.counting._LONG", 1_000)
+    quick = count_words(column)
+    assert quick.words.to_pylist() != slow.words.to_pylist()  # sorted: the other way was taken
+    assert dict(zip(quick.words.to_pylist(), quick.counts.tolist(), strict=True)) == dict(
+        zip(slow.words.to_pylist(), slow.counts.tolist(), strict=True)
+    )
+    padded = pa.chunked_array([[f"{v:07}" for v in range(90_000)]])
+    assert count_words(padded).words[1].as_py() == "0000001"
+
+
 WORDS = st.one_of(
     st.sampled_from(["", "NA", "N", "?", "-9", "X", "yes", "no", "0", "1", "007", "1.50", "1e5", "2015-01-01", " 3 "]),
     st.integers(-50, 50).map(str),
@@ -301,11 +316,15 @@ WORDS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(WORDS, min_size=2, max_size=40), st.sampled_from(["x", "id", "date", "weight", "age", "wgtp"]))
 def test_every_inferred_schema_fits_its_data(values: list[str], name: str) -> None:
     """Whatever the cells are: the schema survives JSON, the data passes it, and codes and labels are written back."""
-    column = one(values, name)
+    try:
+        column = one(values, name)
+    except InvalidData as error:  # random letters can spell an infinity
+        assert "infinite" in error.message  # noqa: PT017
+        return
     table = Table(Schema((column,)), pa.table({name: pa.array(values, pa.string())}))
     if column.labelled:
         assert write_values(table.values(name), column).to_pylist() == values
