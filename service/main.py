@@ -23,6 +23,7 @@ from service.security.bootstrap import ensure_embedded_key
 from service.settings import Settings, get_settings
 from service.storage import open_store
 from service.synthesizers.routes import router as synthesizers
+from service.web.routes import router as web
 
 DESCRIPTION = """Synthetic data for people who hold confidential tables.
 
@@ -57,6 +58,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.mode == "embedded":
         app.add_middleware(HostCheck, allowed=LOOPBACK_NAMES)
     app.add_middleware(RequestContext)
-    for router in (health.router, datasets, jobs, synthesizers, samples, reports, keys, audit.router):
+    for router in (health.router, datasets, jobs, synthesizers, samples, reports, keys, audit.router, web):
         app.include_router(router, dependencies=[Depends(plain_json)])
     return app

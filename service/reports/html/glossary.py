@@ -11,8 +11,8 @@ GLOSSARY = (
         "Bar",
         "What real rows that nothing was trained on would read, were there as many of them as of the sample: the "
         "holdout's figure times the square root of (1/n + 1/N) / (1/h + 1/N), for n rows of the sample, N real and h "
-        "holdout rows, or the bootstrap's figure where that is worse, and a tenth more. For models: what training on real "
-        "rows reads. For disclosure: the control.",
+        "holdout rows, or the bootstrap's figure where that is worse, and a tenth more. For models: what training on "
+        "real rows reads. For disclosure: the control.",
     ),
     ("Independent columns", "Every column shuffled by itself: right columns, no relations. The floor of a figure."),
     (
