@@ -1,7 +1,7 @@
 """Bundles of tensors and JSON on disk: safetensors and a manifest with hashes. Nothing in them is ever executed.
 
-A bundle is a folder with `manifest.json` and one safetensors file that the manifest names and whose SHA-256 it holds. The
-manifest is replaced last and in one step, so a reader sees the old bundle or the new one, never a mixture.
+A bundle is a folder with `manifest.json` and one safetensors file that the manifest names and whose SHA-256 it holds.
+The manifest is replaced last and in one step, so a reader sees the old bundle or the new one, never a mixture.
 """
 
 from __future__ import annotations

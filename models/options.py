@@ -34,10 +34,11 @@ _WHOLE = {"seed", "steps", "batch", "hidden", "depth", "direct", "coarse", "fine
 class FitOptions:
     """Options of `fit`.
 
-    holdout: share of rows set aside before anything is fitted. steps, batch, hidden, depth, dropout, learning_rate: of the
-    generator. direct: distinct numbers up to which each has a cell; coarse, fine: quantile bins of the others.
-    adversarial: auto (only if a discriminator sees a difference), always, never; the better weights are kept in any case.
-    device: auto takes CUDA where there is one. threads: of the CPU. max_time: seconds of training, after which it ends.
+    holdout: share of rows set aside before anything is fitted. steps, batch, hidden, depth, dropout, learning_rate:
+    of the generator. direct: distinct numbers up to which each has a cell; coarse, fine: quantile bins of the others.
+    adversarial: auto (only if a discriminator sees a difference), always, never; the better weights are kept in any
+    case. device: auto takes CUDA where there is one. threads: of the CPU. max_time: seconds of training, after which
+    it ends.
     """
 
     seed: int = 0

@@ -1,4 +1,5 @@
-"""The verbs of the ML core: fit a synthesizer to a table, sample from it, evaluate a sample. Usable without the service.
+"""The verbs of the ML core: fit a synthesizer to a table, sample from it, evaluate a sample. Usable without the
+service.
 
 from models.synthesize import fit, sample
 synthesizer = fit(frame)                                     # a pandas DataFrame or a Table
@@ -46,7 +47,9 @@ SPLIT = "stream of the seed, labelled split, permutes the rows; the first share 
 
 @dataclass(frozen=True, eq=False)
 class Synthesizer:
-    """A trained generator with all that it takes to sample. order: slots as drawn. frequencies (W,): training shares."""
+    """A trained generator with all that it takes to sample. order: slots as drawn. frequencies (W,): training
+    shares.
+    """
 
     schema: Schema
     encoding: TableEncoding
@@ -111,9 +114,9 @@ def fit(
 ) -> Synthesizer:
     """Train a conditional GAN on a table.
 
-    data: Table or pandas DataFrame. holdout: rows kept apart already; without them, options.holdout of `data` is set aside
-    before anything is fitted, and only counted. checkpoint: a folder to save progress in, and to resume from if it holds
-    a checkpoint of the same rows and options; the weights then are those of an uninterrupted run.
+    data: Table or pandas DataFrame. holdout: rows kept apart already; without them, options.holdout of `data` is set
+    aside before anything is fitted, and only counted. checkpoint: a folder to save progress in, and to resume from if
+    it holds a checkpoint of the same rows and options; the weights then are those of an uninterrupted run.
 
     Raises InvalidData where there are too few rows, InvalidSchema where a cell contradicts the schema, Cancelled.
     """

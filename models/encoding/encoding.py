@@ -35,8 +35,8 @@ class Resolution:
 class Layout:
     """Shapes that the generator needs. S slots in table order; W cells in all.
 
-    sizes (S,): cells of each slot. parents (S,): for a fine slot the slot of its coarse cell, else -1. fine: for a fine slot
-    the number of its cells that each coarse cell has (coarse,), else None.
+    sizes (S,): cells of each slot. parents (S,): for a fine slot the slot of its coarse cell, else -1. fine: for a
+    fine slot the number of its cells that each coarse cell has (coarse,), else None.
     """
 
     sizes: tuple[int, ...]

@@ -1,10 +1,10 @@
 """Numbers and datetimes as cells, decoded by a fitted monotone curve, never by emitting a stored value.
 
-A column of few distinct values has a cell for each. Any other has coarse cells (quantile bins, with atoms for heavy single
-values) and fine cells inside them, each decoded as low + (high - low) * u**power: it attains both ends, and the power
-makes its mean the mean of the training values in it, so that long tails keep their moments. Values lie on the column's
-grid (the greatest common step of the training values); rounder numbers than the grid asks for (multiples of 10, 100, ...)
-keep their share in each cell.
+A column of few distinct values has a cell for each. Any other has coarse cells (quantile bins, with atoms for heavy
+single values) and fine cells inside them, each decoded as low + (high - low) * u**power: it attains both ends, and
+the power makes its mean the mean of the training values in it, so that long tails keep their moments. Values lie on
+the column's grid (the greatest common step of the training values); rounder numbers than the grid asks for (multiples
+of 10, 100, ...) keep their share in each cell.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The adversarial phase: the generator learns from a discriminator on whole rows what likelihood has left.
 
-Cells are discrete, so the gradient is the score function's (Williams 1992): rows drawn by the generator are made more or
-less likely by the discriminator's log odds that they are real, less their mean. That is the gradient of KL(generator || data)
-as far as the discriminator knows it, and it punishes impossible rows, which likelihood hardly sees. A term of likelihood on
-real rows stays on as the anchor. Every pool of rows is judged before the discriminator learns from it, so no row is
-judged by a discriminator that has seen it.
+Cells are discrete, so the gradient is the score function's (Williams 1992): rows drawn by the generator are made more
+or less likely by the discriminator's log odds that they are real, less their mean. That is the gradient of
+KL(generator || data) as far as the discriminator knows it, and it punishes impossible rows, which likelihood hardly
+sees. A term of likelihood on real rows stays on as the anchor. Every pool of rows is judged before the discriminator
+learns from it, so no row is judged by a discriminator that has seen it.
 """
 
 from __future__ import annotations
@@ -137,9 +137,11 @@ def adversarial_phase(
     progress: Progress,
     span: tuple[float, float],
 ) -> dict[str, Any]:
-    """Play, and leave in the trainer's model the weights that the held-out verdict likes best, those from before included.
+    """Play, and leave in the trainer's model the weights that the held-out verdict likes best, those from before
+    included.
 
-    span: what part of the step's fraction this is. -> facts for the manifest: verdict before and after, whether it was kept.
+    span: what part of the step's fraction this is. -> facts for the manifest: verdict before and after, whether it
+    was kept.
     """
     adversary = Adversary(trainer, order, game, seed)
     model = trainer.model

@@ -1,4 +1,6 @@
-"""Calibration of a trained generator: its conditionals, averaged over the training rows, meet the training marginals."""
+"""Calibration of a trained generator: its conditionals, averaged over the training rows, meet the training
+marginals.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,9 @@ def teach(
     batch: int,
     noise: torch.Generator,
 ) -> float:
-    """Logistic loss on real (N, S) against generated (M, S) cell numbers. -> mean loss of the last steps (ln 2: blind)."""
+    """Logistic loss on real (N, S) against generated (M, S) cell numbers. -> mean loss of the last steps (ln 2:
+    blind).
+    """
     late = []
     for step in range(steps):
         at = torch.randint(len(real), (batch,), generator=noise, device=real.device)
@@ -75,8 +77,9 @@ def teach(
 def verdict(real: Array, fake: Array, real_test: Array, fake_test: Array, seed: int) -> float:
     """Held-out AUC of gradient boosting that tells generated rows from real ones: 0.5 where it cannot.
 
-    Cells (N, S) of each; the boosting learns from the first two and judges the others. It is another kind of model than the
-    discriminator in training, so that the generator cannot win by fooling that one alone (Lopez-Paz and Oquab 2017).
+    Cells (N, S) of each; the boosting learns from the first two and judges the others. It is another kind of model
+    than the discriminator in training, so that the generator cannot win by fooling that one alone (Lopez-Paz and
+    Oquab 2017).
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score

@@ -11,8 +11,8 @@ from models.encoding.encoding import Layout
 class Masks:
     """Known slots: prefixes of one order for part of the rows, of random orders for the rest.
 
-    Random orders teach any conditional (Uria et al. 2014, "A deep and tractable density estimator"; Hoogeboom et al. 2022,
-    "Autoregressive diffusion models"); the fixed one is what unconditional rows are drawn in.
+    Random orders teach any conditional (Uria et al. 2014, "A deep and tractable density estimator"; Hoogeboom et al.
+    2022, "Autoregressive diffusion models"); the fixed one is what unconditional rows are drawn in.
     """
 
     def __init__(self, layout: Layout, order: Tensor, device: torch.device, fixed: float) -> None:

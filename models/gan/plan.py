@@ -90,7 +90,9 @@ def device(options: FitOptions) -> torch.device:
 
 
 def precision(on: torch.device) -> torch.dtype:
-    """bfloat16 for the large products where the processor multiplies it natively (about 5 times faster), else float32."""
+    """bfloat16 for the large products where the processor multiplies it natively (about 5 times faster), else
+    float32.
+    """
     if on.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)

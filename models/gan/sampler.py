@@ -1,10 +1,11 @@
 """Rows from a trained generator, slot after slot, under conditions on any columns.
 
-Row i is made from its own uniforms (a counter-based stream of seed and i), so shards of a sample can be drawn apart. Under
-conditions, the conditioned columns come first: each is drawn among the cells that meet its condition, and the row is accepted
-with the probability p of meeting it given the columns before (rejection sampling on the conditioned columns alone, so
-the accepted rows follow the generator's own distribution under the conditions, without bias). The mass of the first column is
-the same for all rows and needs no rejection; neither do columns pinned to one cell, which therefore go first.
+Row i is made from its own uniforms (a counter-based stream of seed and i), so shards of a sample can be drawn apart.
+Under conditions, the conditioned columns come first: each is drawn among the cells that meet its condition, and the
+row is accepted with the probability p of meeting it given the columns before (rejection sampling on the conditioned
+columns alone, so the accepted rows follow the generator's own distribution under the conditions, without bias). The
+mass of the first column is the same for all rows and needs no rejection; neither do columns pinned to one cell, which
+therefore go first.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ ROUNDS = 12
 
 @dataclass(frozen=True, eq=False)
 class Pin:
-    """A slot that a condition restricts. mass (coarse, fine): share of each cell that meets it; partner: coarse slot or -1."""
+    """A slot that a condition restricts. mass (coarse, fine): share of each cell that meets it; partner: coarse slot
+    or -1.
+    """
 
     slot: int
     partner: int
@@ -85,7 +88,9 @@ class Sampler:
     def _walk(
         self, slots: Sequence[int], h: Tensor, cells: Tensor, uniforms: Tensor, pins: Mapping[int, Pin]
     ) -> Tensor:
-        """Draw these slots in place, given first-layer sums h (B, H). -> product of the accepted masses, less the first."""
+        """Draw these slots in place, given first-layer sums h (B, H). -> product of the accepted masses, less the
+        first.
+        """
         weight = torch.ones(len(h), device=self.device)
         free = True  # nothing random has been drawn yet: masses are the same for all rows
         for slot in slots:

@@ -91,7 +91,9 @@ class Trainer:
         return (cross_entropy(logits, batch, self.blocks) * weight).sum() / len(batch)
 
     def run(self, progress: Progress, checkpoint: Path | None = None, fingerprint: str = "", span: float = 1.0) -> None:
-        """Train to the end of the plan; keeps the best weights in `best`. span: share of the step's fraction this is."""
+        """Train to the end of the plan; keeps the best weights in `best`. span: share of the step's fraction this
+        is.
+        """
         if checkpoint is not None:
             self._resume(checkpoint, fingerprint)
         began, saved = time.monotonic() - self.state.seconds, time.monotonic()
