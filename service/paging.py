@@ -15,6 +15,9 @@ from models.errors import InvalidInput
 
 Item = TypeVar("Item")
 
+MAX_DIGITS = 18
+"""Of a number that fits into a column of 64 bits."""
+
 
 class Page(BaseModel, Generic[Item]):
     total: int
@@ -52,7 +55,7 @@ def newest(
 def number_cursor(cursor: str | None) -> int | None:
     if cursor is None:
         return None
-    if not cursor.isdecimal():
+    if not (cursor.isdecimal() and len(cursor) <= MAX_DIGITS):
         raise _bad_cursor()
     return int(cursor)
 
