@@ -4,7 +4,8 @@
 
 Starts the API as `populace serve` does, but without its worker, as its own process in an empty home, uploads a CSV made
 on the fly (never on disk or whole in memory), downloads it again and compares hashes; then stores a sample of the same
-size and downloads it as CSV and as Parquet. Prints one JSON line: resident megabytes before and at the peak of each phase, and megabytes per second.
+size and downloads it as CSV and as Parquet. Prints one JSON line: resident megabytes before and at the peak of each
+phase, and megabytes per second.
 """
 
 from __future__ import annotations
