@@ -137,7 +137,7 @@ def count_words(column: pa.ChunkedArray) -> Words:
 
 
 def _whole_numbers(texts: pa.ChunkedArray) -> Words | None:
-    """Words of a column of mostly different whole numbers: sorting them takes a third of the memory of hashing texts."""
+    """Words of a column of mostly different whole numbers: sorting takes a third of the memory of hashing texts."""
     some = texts.slice(0, 100_000)
     if pc.count_distinct(some).as_py() < 50_000:
         return None

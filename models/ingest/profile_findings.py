@@ -125,9 +125,9 @@ def _about_values(column: dict[str, Any]) -> Iterator[Finding]:
 
 def _about_target(target: dict[str, Any]) -> Iterator[Finding]:
     name = target["column"]
-    smallest = target.get("smallest_share")
-    if smallest is not None and smallest < 0.2:
-        severity = "error" if smallest < 0.005 else "warning" if smallest < 0.1 else "info"
+    smallest, classes = target.get("smallest_share"), len(target.get("classes", ()))
+    if smallest is not None and smallest * classes < 0.4:  # 1 where all classes are alike
+        severity = "error" if smallest * classes < 0.01 else "warning" if smallest * classes < 0.2 else "info"
         message = f"The target is imbalanced: its rarest class has {smallest:.2%} of the rows."
         hint = "Judge models by AUC or F1, not accuracy; draw balanced samples with a condition on it."
         yield Finding(severity, name, "imbalanced_target", message, hint)
