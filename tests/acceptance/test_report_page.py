@@ -76,6 +76,39 @@ def test_text_contrasts_in_light_and_dark(browser: Browser, tmp_path: Path) -> N
         page.close()
 
 
+def test_print_is_dark_on_white_and_fits_the_paper(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(render(fixture_report("age")), encoding="utf-8")
+    page = browser.new_page(color_scheme="dark", viewport={"width": 690, "height": 980})
+    page.goto(file.as_uri())
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate(CONTRAST, "body") >= 12
+    wide = page.eval_on_selector_all("table", "all => Math.max(...all.map(t => t.getBoundingClientRect().right))")
+    assert wide <= 690
+    page.close()
+
+
+def test_keyboard_reaches_the_skip_link_sections_and_tables(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(render(fixture_report("age")), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#verdict"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+    targets = page.eval_on_selector_all("nav a", "all => all.map(a => a.getAttribute('href'))")
+    assert all(page.locator(target).count() == 1 for target in targets)
+    unnamed = page.eval_on_selector_all(
+        "svg, [role=region], section", "all => all.filter(e => !e.querySelector('title, h2') && !e.ariaLabel).length"
+    )
+    assert unnamed == 0
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details[open]").count() == 1
+    page.close()
+
+
 CONTRAST = """selector => {
   const light = text => {
     const [r, g, b] = text.match(/\\d+/g).map(Number).map(v => v / 255)
