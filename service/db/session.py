@@ -53,6 +53,18 @@ class Database:
                 session.rollback()
                 raise
 
+    def checkpoint(self) -> None:
+        """SQLite: bring the write-ahead log into the file and start it anew; for whoever writes many megabytes.
+
+        SQLite does so by itself only when no writer comes in between, so that under load the log would grow for ever.
+        """
+        if self.sqlite:
+            connection = self.engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            finally:
+                connection.close()
+
     def close(self) -> None:
         self.engine.dispose()
 

@@ -17,6 +17,8 @@ from service.storage.references import unreferenced
 
 ERASED_AT_ONCE = 4
 """Chunks deleted by one transaction."""
+CHECKPOINT_EVERY = 16
+"""Chunks written or deleted between two checkpoints."""
 
 
 class DatabaseWriter:
@@ -51,6 +53,8 @@ class DatabaseWriter:
         with self._database.write() as session:
             session.execute(insert(BlobChunk).values(blob_id=self._id, seq=self._seq, data=chunk))
         self._seq += 1
+        if self._seq % CHECKPOINT_EVERY == 0:
+            self._database.checkpoint()
 
 
 class DatabaseStore(WholeWriter):
@@ -98,6 +102,7 @@ def _hide(session: Session, ids: Sequence[str]) -> None:
 
 def _erase(database: Database, ids: Sequence[str]) -> None:
     """Delete in short transactions: in one, a blob of 1 GB would hold up all writers and double the disk it needs."""
+    erased = 0
     for blob_id in ids:
         own, count = BlobChunk.blob_id == blob_id, ERASED_AT_ONCE
         while count == ERASED_AT_ONCE:
@@ -107,6 +112,10 @@ def _erase(database: Database, ids: Sequence[str]) -> None:
                 session.execute(delete(BlobChunk).where(own, BlobChunk.seq.in_(seqs)))
                 if count < ERASED_AT_ONCE:
                     session.execute(delete(Blob).where(Blob.id == blob_id))
+            erased += count
+            if erased >= CHECKPOINT_EVERY:
+                database.checkpoint()
+                erased = 0
 
 
 def _chunk(database: Database, blob_id: str, seq: int) -> bytes:
