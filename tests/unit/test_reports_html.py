@@ -301,3 +301,20 @@ def test_a_tall_bar_is_cut_and_says_its_shares() -> None:
     drawn = str(histogram(column))
     assert "90.0%, sample 80.0%" in drawn
     assert 'class="line gap"' in drawn
+
+
+def test_a_wide_table_stays_below_three_megabytes() -> None:
+    labels = [f"{'label ' * 40}{i}" for i in range(30)]
+    share = [1 / 30] * 30
+    names = [f"{'column ' * 30}{i}" for i in range(2_000)]
+    columns = [
+        {"column": n, "kind": "categorical", "labels": labels, "real": share, "holdout": share, "synthetic": share,
+         "missing_labels": 0}
+        for n in names
+    ]  # fmt: skip
+    data = report(columns=columns)
+    data["metrics"] += [metric("shape", i / 9_999, n) for i, n in enumerate(names)]
+    page = render(data)
+    assert len(page.encode()) < 3_000_000
+    assert "1,900 more columns" in page
+    assert page.count("<figcaption>") == 102  # and those of the pairs and the training

@@ -73,7 +73,7 @@ def heat(pairs: Mapping[str, Any], most: int = 48) -> Markup:
     shapes = []
     for (i, j), v in values.items():
         row, col = max(i, j), min(i, j)
-        said = tag("title", f"{names[col]} × {names[row]}: {percent(v)}")
+        said = tag("title", f"{short(names[col])} × {short(names[row])}: {percent(v)}")
         place = {"x": left + col * side, "y": (row - 1) * side, "width": side - 1, "height": side - 1}
         opacity = max(0.04, min(1.0, v / top))
         shapes.append(tag("rect", said, **place, class_="heat", fill_opacity=opacity))

@@ -31,7 +31,7 @@ def histogram(column: Mapping[str, Any]) -> Markup:
     shapes = []
     for i, label in enumerate(labels):
         left, x = 4 + i * step, 4 + (i + 0.5) * step
-        said = [f"{label}: real {percent(real[i])}", f"synthetic {percent(synthetic[i])}"]
+        said = [f"{short(label, 60)}: real {percent(real[i])}", f"synthetic {percent(synthetic[i])}"]
         words = ", ".join([*said, f"holdout {percent(holdout[i])}"] if holdout else said)
         y, wide = place(real[i]), step * 0.8
         shapes.append(

@@ -9,6 +9,8 @@ from typing import Any
 from service.reports.html import bars, series
 from service.reports.html.glossary import GLOSSARY
 
+DRAWN = 100
+"""Columns with a chart, the worst; others are listed, so that the page of a wide table stays below 3 MB."""
 PARTS = ("detection", "utility", "disclosure", "sdmetrics")
 
 
@@ -38,13 +40,15 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         if (h["name"], h["subject"]) in metrics
     ]
     manifest: Mapping[str, Any] = report["synthesizer"].get("manifest") or {}
+    columns = _columns(sections.get("columns") or [], metrics)
     return {
         "report": report,
         "verdict": sections.get("verdict") or {"summary": "No verdict was drawn up.", "problems": []},
         "headline": headline,
         "count": Counter(m["status"] for m in headline),
         "groups": [(name, note, [m for m in headline if m["section"] in parts]) for name, parts, note in GROUPS],
-        "columns": _columns(sections.get("columns") or [], metrics),
+        "columns": columns[:DRAWN],
+        "undrawn": columns[DRAWN:],
         "pairs": sections.get("pairs"),
         "triples": sections.get("triples") or [],
         "detection": sections.get("detection"),
