@@ -215,7 +215,7 @@ def _draw(
     model = synthesizer.model.to(on)
     model.compute = precision(on)
     pins = [replace(p, mass=p.mass.to(on)) for p in pins]
-    sampler = Sampler(model, encoding.layout, synthesizer.order) if slots else None
+    sampler = Sampler(model, encoding.layout, synthesizer.order, progress) if slots else None
     done = 0
     while done < rows:
         number, first = divmod(start + done, BLOCK)
@@ -225,7 +225,7 @@ def _draw(
                 cells = np.zeros((last - first, 0), np.int64)
                 u = stream(seed, "rows", number).random((BLOCK, encoding.uniforms), dtype=np.float32)[first:last]
             else:
-                cells, u = sampler.block(number, first, last, seed, encoding.uniforms, pins, progress)
+                cells, u = sampler.block(number, first, last, seed, encoding.uniforms, pins)
         at = np.arange(start + done, start + done + last - first)
         yield from encoding.decode(cells, u.astype(np.float64), at, conditions).combine_chunks().to_batches()
         done += last - first

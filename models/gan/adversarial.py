@@ -4,7 +4,8 @@ Cells are discrete, so the gradient is the score function's (Williams 1992): row
 or less likely by the discriminator's log odds that they are real, less their mean. That is the gradient of
 KL(generator || data) as far as the discriminator knows it, and it punishes impossible rows, which likelihood hardly
 sees. A term of likelihood on real rows stays on as the anchor. Every pool of rows is judged before the discriminator
-learns from it, so no row is judged by a discriminator that has seen it.
+learns from it, so no row is judged by a discriminator that has seen it; and its odds are scaled by how far they can be
+trusted on rows it has not seen, so one that has merely memorised moves nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.gan.discriminator import Discriminator, teach, verdict
+from models.gan.discriminator import Discriminator, reliability, teach, verdict
 from models.gan.losses import cross_entropy
 from models.gan.network import follow, pieces, shadow
 from models.gan.sampler import BLOCK, Sampler
@@ -41,8 +42,8 @@ class Game:
     rows: int
     batch: int
     generator_steps: int = 40
-    discriminator_steps: int = 120
-    hidden: int = 256
+    discriminator_steps: int = 100
+    hidden: int = 128
     rate: float = 3e-4
     anchor: float = 1.0
     strength: float = 1.0
@@ -52,15 +53,16 @@ class Game:
 class Adversary:
     """Plays generator against discriminator. The trainer brings the generator, its rows and its likelihood."""
 
-    def __init__(self, trainer: Trainer, order: Sequence[int], game: Game, seed: int) -> None:
+    def __init__(self, trainer: Trainer, order: Sequence[int], game: Game, seed: int, progress: Progress) -> None:
         self.trainer, self.order, self.game, self.seed = trainer, list(order), game, seed
+        self.progress = progress
         self.model, self.device = trainer.model, trainer.device
         self.discriminator = Discriminator(trainer.layout.width, game.hidden)
         self.discriminator.initialise(torch.Generator().manual_seed(key(seed, "discriminator")))
         self.discriminator.to(self.device)
         self.noise = torch.Generator(self.device)
         self.judge = torch.optim.AdamW(
-            self.discriminator.parameters(), 1e-3, betas=(0.5, 0.9), weight_decay=1e-2, fused=True
+            self.discriminator.parameters(), 1e-3, betas=(0.5, 0.9), weight_decay=0.1, fused=True
         )
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), game.rate, betas=(0.5, 0.95), weight_decay=trainer.plan.weight_decay, fused=True
@@ -70,7 +72,7 @@ class Adversary:
 
     def pool(self, label: str, rows: int) -> Tensor:
         """Rows drawn by the generator as it stands: (rows, S) cell numbers."""
-        sampler = Sampler(self.model, self.trainer.layout, self.order)
+        sampler = Sampler(self.model, self.trainer.layout, self.order, self.progress)
         seed = key(self.seed, "pool", label)
         parts = [
             sampler.block(b, 0, min(BLOCK, rows - b * BLOCK), seed, 0, ())[0] for b in range(math.ceil(rows / BLOCK))
@@ -90,11 +92,17 @@ class Adversary:
         """One round: draw a pool, let it be judged, move the generator, then teach the discriminator."""
         pool = self.pool(f"round-{number}", self.game.rows)
         self.noise.manual_seed(key(self.seed, "game", number))
+        found = {}
         if number:
-            self._move(pool)
+            with torch.no_grad():
+                odds = torch.cat([self.discriminator(part) for part in pieces(pool, BLOCK)])
+                unseen = self.discriminator(self.trainer.validation.take(slice(None)))
+            found["reliability"] = reliability(unseen, odds)
+            odds = found["reliability"] * odds.clamp(-5, 5)
+            self._move(pool, odds - odds.mean())
         rows = self.trainer.rows
         real = rows.take(torch.randperm(len(rows), generator=self.noise, device=self.device)[: len(pool)])
-        loss = teach(
+        found["discriminator"] = teach(
             self.discriminator,
             self.judge,
             real,
@@ -102,16 +110,15 @@ class Adversary:
             steps=self.game.discriminator_steps * (1 if number else 2),
             batch=min(self.game.batch, len(pool)),
             noise=self.noise,
+            progress=self.progress,
         )
-        return {"discriminator": loss}
+        return found
 
-    def _move(self, pool: Tensor) -> None:
-        """Score-function steps on one pool, with likelihood as the anchor."""
-        with torch.no_grad():
-            odds = torch.cat([self.discriminator(part) for part in pieces(pool, BLOCK)]).clamp(-4, 4)
-            advantage = odds - odds.mean()
+    def _move(self, pool: Tensor, advantage: Tensor) -> None:
+        """Score-function steps on one pool of advantage (N,), with likelihood as the anchor."""
         trainer, slots = self.trainer, len(self.order)
         for _ in range(self.game.generator_steps):
+            self.progress.check()
             at = torch.randint(len(pool), (self.game.batch,), generator=self.noise, device=self.device)
             batch = pool[at]
             count = torch.randint(slots, (len(batch), 1), generator=self.noise, device=self.device)
@@ -143,7 +150,7 @@ def adversarial_phase(
     span: what part of the step's fraction this is. -> facts for the manifest: verdict before and after, whether it
     was kept.
     """
-    adversary = Adversary(trainer, order, game, seed)
+    adversary = Adversary(trainer, order, game, seed, progress)
     model = trainer.model
     before = adversary.verdict("before", trainer.validation)
     facts: dict[str, Any] = {"auc_before": round(before, 4), "played": False, "kept": False, "curve": []}
@@ -151,18 +158,22 @@ def adversarial_phase(
         return facts | {"reason": f"a held-out discriminator's AUC is below {EDGE} already"}
     best = (before - GAIN, shadow(model))
     trainer.ema = {k: v.detach().clone() for k, v in model.named_parameters()}
+    worse = 0
     for number in range(game.rounds):
         progress.check()
         found = adversary.round(number)
         if number % 2 == 0 and number:
             here = shadow(model)
             model.load_state_dict(trainer.ema, strict=False)
-            found["auc"] = round(adversary.verdict(str(number), trainer.validation), 4)
-            if abs(found["auc"] - 0.5) < abs(best[0] - 0.5):
+            found["auc"] = adversary.verdict(str(number), trainer.validation)
+            worse = 0 if found["auc"] < best[0] else worse + 1
+            if found["auc"] < best[0]:
                 best = (found["auc"], shadow(model))
             model.load_state_dict(here)
         facts["curve"].append({"round": number} | {k: round(v, 5) for k, v in found.items()})
         progress.update(span[0] + (span[1] - span[0]) * (number + 1) / game.rounds, f"round {number + 1}", **found)
+        if worse == 2:
+            break
     model.load_state_dict(best[1])
     kept = best[0] != before - GAIN
     reason = "the held-out AUC fell" if kept else "the held-out AUC did not fall: the weights from before were kept"

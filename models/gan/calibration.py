@@ -9,13 +9,14 @@ from torch import Tensor
 
 from models.gan.network import pieces
 from models.gan.trainer import Rows, Trainer
+from models.progress import SILENT, Progress
 
 ROWS = 16_384
 """Training rows averaged over, at most."""
 
 
 @torch.no_grad()
-def calibrate(trainer: Trainer, order: tuple[int, ...], rounds: int = 2) -> None:
+def calibrate(trainer: Trainer, order: tuple[int, ...], progress: Progress = SILENT, rounds: int = 2) -> None:
     """Shift the biases of the head until each slot's mean probabilities, given real prefixes, are its training shares.
 
     At the optimum of likelihood they are; dropout and early stopping leave a gap that shows in every marginal.
@@ -23,14 +24,16 @@ def calibrate(trainer: Trainer, order: tuple[int, ...], rounds: int = 2) -> None
     rows = trainer.rows
     at = torch.arange(0, len(rows), max(1, len(rows) // ROWS), device=rows.codes.device)
     for _ in range(rounds):
-        real, mean = _shares(trainer, order, rows, at)
+        real, mean = _shares(trainer, order, rows, at, progress)
         # Cells that are too rare to be told from noise move less.
         count = real * len(at)
         shift = ((real + 1e-6) / (mean + 1e-6)).log().clamp(-1, 1) * (count / (count + 10))
         trainer.model.head_bias.add_(shift)
 
 
-def _shares(trainer: Trainer, order: tuple[int, ...], rows: Rows, at: Tensor) -> tuple[Tensor, Tensor]:
+def _shares(
+    trainer: Trainer, order: tuple[int, ...], rows: Rows, at: Tensor, progress: Progress
+) -> tuple[Tensor, Tensor]:
     """-> training shares and mean probabilities of all cells (W,)."""
     layout, model = trainer.layout, trainer.model
     real = torch.zeros(layout.width, device=at.device)
@@ -39,6 +42,7 @@ def _shares(trainer: Trainer, order: tuple[int, ...], rows: Rows, at: Tensor) ->
         batch = rows.take(part)
         index = trainer.unknown.expand(len(batch), -1).clone()
         for slot in order:
+            progress.check()
             a, b = int(layout.offsets[slot]), int(layout.offsets[slot + 1])
             mean[a:b] += model.slot_logits(index, a, b).softmax(1).sum(0) / len(at)
             index[:, slot] = batch[:, slot]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.encoding.cells import Array
 from models.gan.network import Stack
+from models.progress import SILENT, Progress
 from models.rng import key
 
 
@@ -18,7 +19,7 @@ class Discriminator(nn.Module):
     Shape: index (B, S) int64, cell numbers 0..W-1 -> (B,).
     """
 
-    def __init__(self, width: int, hidden: int, depth: int = 2, dropout: float = 0.2) -> None:
+    def __init__(self, width: int, hidden: int, depth: int = 2, dropout: float = 0.3) -> None:
         super().__init__()
         self.dropout = dropout
         self.embed = nn.Parameter(torch.zeros(width, hidden))
@@ -56,12 +57,14 @@ def teach(
     steps: int,
     batch: int,
     noise: torch.Generator,
+    progress: Progress = SILENT,
 ) -> float:
     """Logistic loss on real (N, S) against generated (M, S) cell numbers. -> mean loss of the last steps (ln 2:
     blind).
     """
     late = []
     for step in range(steps):
+        progress.check()
         at = torch.randint(len(real), (batch,), generator=noise, device=real.device)
         of = torch.randint(len(fake), (batch,), generator=noise, device=real.device)
         logits = discriminator(torch.cat([real[at], fake[of]]), noise)
@@ -72,6 +75,25 @@ def teach(
         if step >= steps - 10:
             late.append(float(loss.detach()))
     return sum(late) / max(1, len(late))
+
+
+def reliability(real: Tensor, fake: Tensor, steps: int = 25) -> float:
+    """Slope of the logistic regression of real (1) against generated (0) on a discriminator's logits for rows it has
+    not seen (Platt 1999): 1 where its odds can be taken at their word, near 0 where it has only memorised.
+
+    Shape: real (N,), fake (M,) logits -> 0..1.
+    """
+    x = torch.cat([real, fake]).double()
+    y = torch.cat([torch.ones_like(real), torch.zeros_like(fake)]).double()
+    w = torch.where(y == 1, 0.5 / len(real), 0.5 / len(fake))
+    design = torch.stack([x, torch.ones_like(x)], 1)
+    beta = torch.zeros(2, dtype=torch.float64, device=x.device)
+    for _ in range(steps):  # Newton with a ridge, as the classes may be separable
+        p = torch.sigmoid(design @ beta)
+        gradient = design.T @ (w * (y - p)) - 1e-4 * beta
+        curvature = (design * (w * p * (1 - p))[:, None]).T @ design + 1e-4 * torch.eye(2).to(x)
+        beta = beta + torch.linalg.solve(curvature, gradient)
+    return float(beta[0].clamp(0, 1))
 
 
 def verdict(real: Array, fake: Array, real_test: Array, fake_test: Array, seed: int) -> float:

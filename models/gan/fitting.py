@@ -78,7 +78,7 @@ def fit_generator(
     span = 0.8 if play else 1.0
     trainer.run(progress, checkpoint, fingerprint, span)
     model.load_state_dict(trainer.best if plan.select == "validation" else trainer.ema, strict=False)
-    calibrate(trainer, order)
+    calibrate(trainer, order, progress)
     out_of_time = options.max_time is not None and trainer.state.seconds >= options.max_time
     adversarial: dict[str, Any] = {
         "played": False,

@@ -44,8 +44,8 @@ class Pin:
 class Sampler:
     """Draws cells. order: slots in the order in which unconditional rows are drawn."""
 
-    def __init__(self, model: Generator, layout: Layout, order: Sequence[int]) -> None:
-        self.model, self.layout, self.order = model, layout, list(order)
+    def __init__(self, model: Generator, layout: Layout, order: Sequence[int], progress: Progress = SILENT) -> None:
+        self.model, self.layout, self.order, self.progress = model, layout, list(order), progress
         device = model.embed.device
         self.device = device
         self.start = (model.embed[layout.width :].sum(0) + model.bias).detach()
@@ -94,6 +94,7 @@ class Sampler:
         weight = torch.ones(len(h), device=self.device)
         free = True  # nothing random has been drawn yet: masses are the same for all rows
         for slot in slots:
+            self.progress.check()
             parent = self.layout.parents[slot]
             coarse = cells[:, parent] if parent >= 0 else None
             p = self.probabilities(h, slot, coarse)
@@ -113,14 +114,7 @@ class Sampler:
         return weight
 
     def block(
-        self,
-        number: int,
-        first: int,
-        last: int,
-        seed: int,
-        uniforms: int,
-        pins: Sequence[Pin],
-        progress: Progress = SILENT,
+        self, number: int, first: int, last: int, seed: int, uniforms: int, pins: Sequence[Pin]
     ) -> tuple[Array, Array]:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
         slots = len(self.layout.sizes)
@@ -130,13 +124,12 @@ class Sampler:
         head = [p.slot for p in pins]
         h = self.start.expand(last - first, -1).clone()
         if len(head) > 1:
-            self._accept(head, by_slot, number, first, seed, cells, progress)
+            self._accept(head, by_slot, number, first, seed, cells)
             for slot in head:
                 h += self.entry[slot][cells[:, slot]]
         else:
             self._walk(head, h, cells, torch.from_numpy(u).to(self.device), by_slot)
         rest = [s for s in self.order if s not in by_slot]
-        progress.check()
         self._walk(rest, h, cells, torch.from_numpy(u).to(self.device), {})
         return cells.cpu().numpy(), u[:, slots:]
 
@@ -148,13 +141,11 @@ class Sampler:
         first: int,
         seed: int,
         cells: Tensor,
-        progress: Progress,
     ) -> None:
         """Fill the conditioned slots of every row with its first accepted candidate."""
         slots = len(self.layout.sizes)
         pending = torch.arange(len(cells), device=self.device)
         for attempt in range(ROUNDS):
-            progress.check()
             tries = 2**attempt
             left: list[Tensor] = []
             for rows in pieces(pending, max(1, 2 * BLOCK // tries)):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.artifacts import read_bundle, write_bundle
 from models.encoding.encoding import Layout
+from models.errors import InvalidArtifact
 from models.gan.losses import Blocks, cross_entropy
 from models.gan.masks import Masks
 from models.gan.network import Generator, follow, pieces, shadow
@@ -23,7 +24,7 @@ from models.progress import Progress
 from models.rng import key
 
 CHECKPOINT_EVERY = 5.0
-"""Seconds between checkpoints."""
+"""Seconds between checkpoints, or twenty times what the last one took, whichever is longer."""
 EMA = 0.998
 
 
@@ -37,7 +38,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def take(self, at: Tensor) -> Tensor:
+    def take(self, at: Tensor | slice) -> Tensor:
         """Rows as cell numbers of the whole table: (B, S) int64."""
         return self.codes[at].long() + self.offsets
 
@@ -97,6 +98,7 @@ class Trainer:
         if checkpoint is not None:
             self._resume(checkpoint, fingerprint)
         began, saved = time.monotonic() - self.state.seconds, time.monotonic()
+        wait = CHECKPOINT_EVERY
         running = math.nan
         while not self.state.done:
             progress.check()
@@ -114,10 +116,12 @@ class Trainer:
             if self.state.step % 10 == 0 or last:
                 progress.update(span * min(1.0, share), f"step {self.state.step}", step=self.state.step, loss=running)
             self.state.done = last
-            if checkpoint is not None and (last or time.monotonic() - saved > CHECKPOINT_EVERY):
+            if checkpoint is not None and (last or time.monotonic() - saved > wait):
+                started = time.monotonic()
                 self._save(checkpoint, fingerprint)
                 progress.checkpoint(checkpoint, step=self.state.step)
                 saved = time.monotonic()
+                wait = max(CHECKPOINT_EVERY, 20 * (saved - started)) if CHECKPOINT_EVERY else 0.0
 
     def _step(self, step: int, share: float, running: float) -> float:
         self.noise.manual_seed(key(self.seed, "train", step))
@@ -177,7 +181,10 @@ class Trainer:
         """Continue from a checkpoint of the same data and options; any other is left to be overwritten."""
         if not (folder / "manifest.json").exists():
             return
-        manifest, arrays = read_bundle(folder, "checkpoint")
+        try:
+            manifest, arrays = read_bundle(folder, "checkpoint")
+        except InvalidArtifact:
+            return  # damaged: training starts again and replaces it, which costs time but no correctness
         if manifest.get("of") != fingerprint:
             return
         tensors = {k: torch.from_numpy(np.array(v)).to(self.device) for k, v in arrays.items()}

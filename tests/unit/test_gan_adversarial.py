@@ -31,14 +31,14 @@ def cells(table: Table) -> np.ndarray:
 
 def held_out_auc(made: Synthesizer) -> float:
     """Against real rows that neither the generator nor its own verdict has seen."""
-    fake = cells(sample(made, 6_000, seed=5))
-    real = cells(toy(6_000, 77))
-    return verdict(real[:3_000], fake[:3_000], real[3_000:], fake[3_000:], 0)
+    fake = cells(sample(made, 4_000, seed=5))
+    real = cells(toy(4_000, 77))
+    return verdict(real[:2_000], fake[:2_000], real[2_000:], fake[2_000:], 0)
 
 
 def test_it_lowers_the_held_out_discriminators_verdict() -> None:
     options = {"seed": 1, "steps": 40, "hidden": 64, "batch": 256, "threads": 1, "holdout": 0.0}
-    real = toy(8_000, 0)
+    real = toy(4_000, 0)
     before = fit(real, options=FitOptions(**options, adversarial="never"))
     after = fit(real, options=FitOptions(**options, adversarial="always"))
     facts = after.manifest["adversarial"]
@@ -54,7 +54,7 @@ def test_weights_from_before_are_kept_where_it_does_not_help() -> None:
     rng = np.random.default_rng(0)
     labels = ("a", "b", "c")
     schema = Schema(tuple(Column(f"c{i}", Kind.CATEGORICAL, categories=labels) for i in range(3)))
-    data = {f"c{i}": rng.choice(labels, 4_000).tolist() for i in range(3)}
+    data = {f"c{i}": rng.choice(labels, 2_500).tolist() for i in range(3)}
     options = {"seed": 1, "steps": 200, "hidden": 32, "batch": 256, "threads": 1}
     made = fit(Table(schema, pa.table(data)), options=FitOptions(**options, adversarial="auto"))
     facts = made.manifest["adversarial"]
@@ -73,6 +73,6 @@ def test_the_discriminator_learns_a_dependence_that_no_single_column_shows() -> 
     discriminator = Discriminator(4, 32)
     discriminator.initialise(torch.Generator().manual_seed(1))
     optimizer = torch.optim.AdamW(discriminator.parameters(), 3e-3)
-    loss = teach(discriminator, optimizer, real, fake, steps=150, batch=256, noise=rng)
+    loss = teach(discriminator, optimizer, real, fake, steps=100, batch=128, noise=rng)
     assert loss < 0.55
     assert discriminator(torch.tensor([[0, 2]])) > 0 > discriminator(torch.tensor([[0, 3]]))
