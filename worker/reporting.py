@@ -25,6 +25,7 @@ class Reporter:
         self._updated = 0.0
         self._kept = time.monotonic()
         self._number = 0
+        self._packed = folder / "out" / "checkpoint-0.tar"
 
     def say(self, type: str, **data: Any) -> None:
         line = json.dumps({"type": type, **data}, allow_nan=False)
@@ -44,15 +45,20 @@ class Reporter:
             self.say("progress", fraction=min(max(fraction, 0.0), 1.0), message=message, values=clean_values(values))
 
     def checkpoint(self, folder: Path, **meta: Any) -> None:
-        """Pack the folder now, since its owner overwrites it next; at most every `checkpoint_seconds`."""
+        """Pack the folder now, since its owner overwrites it next; at most every `checkpoint_seconds`.
+
+        The supervisor deletes a packed checkpoint when it has it: while it has not, there is no point in another.
+        """
         moment = time.monotonic()
-        if moment - self._kept < self._every:
+        if moment - self._kept < self._every or self._packed.exists():
             return
         self._kept = moment
         self._number += 1
-        target = self._folder / "out" / f"checkpoint-{self._number}.tar"
-        pack(folder, target)
-        self.say("checkpoint", file=target.name, meta={k: v for k, v in meta.items() if isinstance(v, int | float)})
+        self._packed = self._folder / "out" / f"checkpoint-{self._number}.tar"
+        pack(folder, self._packed)
+        self.say(
+            "checkpoint", file=self._packed.name, meta={k: v for k, v in meta.items() if isinstance(v, int | float)}
+        )
 
     def check(self) -> None:
         if self.stop.is_set():

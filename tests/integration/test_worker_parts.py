@@ -99,11 +99,17 @@ def test_reports_are_json_lines(tmp_path: Path) -> None:
     time.sleep(0.12)
     reporter.checkpoint(tmp_path / "state", step=2)
     reporter.checkpoint(tmp_path / "state", step=3)
+    time.sleep(0.12)
+    reporter.checkpoint(tmp_path / "state", step=4)
     messages = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [m["type"] for m in messages] == ["step", "progress", "checkpoint"]
     assert messages[1]["values"] == {"auc": 0.123457}
     assert messages[2]["meta"] == {"step": 2}
-    assert (tmp_path / "out" / messages[2]["file"]).is_file()
+    kept = tmp_path / "out" / messages[2]["file"]
+    assert kept.is_file(), "not fetched yet, so the fourth was not packed"
+    kept.unlink()
+    reporter.checkpoint(tmp_path / "state", step=5)
+    assert json.loads(out.getvalue().splitlines()[-1])["meta"] == {"step": 5}
     reporter.stop.set()
     with pytest.raises(Cancelled):
         reporter.step("sample")

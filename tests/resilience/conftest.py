@@ -101,7 +101,7 @@ class Bench:
             session.expunge_all()
             return found
 
-    def wait(self, job_id: str, *states: str, seconds: float = 30.0) -> Job:
+    def wait(self, job_id: str, *states: str, seconds: float = 60.0) -> Job:
         """The job once it is in one of the states."""
         deadline = time.monotonic() + seconds
         while (job := self.job(job_id)).state not in states:
@@ -125,7 +125,7 @@ def quick(tmp_path: Path) -> dict[str, Any]:
         "lease_seconds": 3.0,
         "heartbeat_seconds": 0.5,
         "poll_seconds": 1.0,
-        "checkpoint_seconds": 0.05,
+        "checkpoint_seconds": 0.1,
         "kill_seconds": 1.0,
         "threads": 1,
     }
@@ -189,7 +189,7 @@ class Workers:
             "lease_seconds": 3,
             "heartbeat_seconds": 0.5,
             "poll_seconds": 1,
-            "checkpoint_seconds": 0.05,
+            "checkpoint_seconds": 0.3,
             "kill_seconds": 2,
             "threads": 1,
             **changes,

@@ -81,12 +81,12 @@ def test_a_busy_worker_leaves_hints_to_an_idle_one(
     for _ in range(2):
         workers.start(poll_seconds=600)
     workers.ready(2)
-    jobs = [postgres_bench.add(ticks=100, tick=0.05) for _ in range(2)]
+    jobs = [postgres_bench.add(ticks=100, tick=0.1) for _ in range(2)]
     hint = CeleryHint(workers.broker_url)
     hint.send("gpu")
     until(lambda: workers.busy() is not None)
     hint.send("gpu")
-    until(lambda: all(workers.child_of(p) is not None for p in workers.processes), 5)
+    until(lambda: all(workers.child_of(p) is not None for p in workers.processes), 15)
     for job_id in jobs:
         assert postgres_bench.wait(job_id, "succeeded", "failed").state == "succeeded", workers.log()
 
