@@ -318,3 +318,7 @@ def test_a_wide_table_stays_below_three_megabytes() -> None:
     assert len(page.encode()) < 3_000_000
     assert "1,900 more columns" in page
     assert page.count("<figcaption>") == 102  # and those of the pairs and the training
+
+
+def test_verdict_counts_the_headline_figures() -> None:
+    assert "Of 1 headline figure 0 read as real rows do, 1 comes close." in render(report())
