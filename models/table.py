@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from models.errors import Detail, InvalidSchema
 from models.schema import Column, Kind, Schema
 
-ROW_GROUP = 32_768
+ROW_GROUP = 8_192
 """Rows per Parquet row group: the unit of streaming, so that a download needs constant memory."""
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Protocol
-
-from celery import Celery
+from typing import TYPE_CHECKING, Protocol
 
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ LOCAL = LocalHint()
 
 def celery_sender(broker_url: str) -> Celery:
     """A Celery application that only sends; impatient, because a hint is not worth waiting for."""
+    from celery import Celery  # embedded mode does without it, and without its memory
+
     sender = Celery("populace-hints", broker=broker_url, set_as_current=False)
     sender.conf.update(
         task_serializer="json",

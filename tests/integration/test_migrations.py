@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from service.db import migrate
 from service.db.session import Database
@@ -38,9 +39,12 @@ def test_checks_and_keys_equal_the_metadata(any_database: Database) -> None:
         assert found == rules
 
 
+def test_head_is_the_newest_script(any_database: Database) -> None:
+    assert ScriptDirectory.from_config(migrate.config_for(any_database)).get_current_head() == migrate.head()
+
+
 def test_down_and_up_again(any_settings: Settings, any_database: Database) -> None:
-    config = migrate._config()
-    config.attributes["database"] = any_database
+    config = migrate.config_for(any_database)
     command.downgrade(config, "base")
     assert migrate.revision(any_database) is None
     assert set(sa.inspect(any_database.engine).get_table_names()) <= {"alembic_version"}
