@@ -188,7 +188,10 @@ def _multipart(request: Request) -> tuple[MultipartFile | None, str]:
         return None, kind.decode("latin-1")
     if not options.get(b"boundary"):
         raise InvalidInput("The form has no boundary.", hint="Let the client set Content-Type: multipart/form-data.")
-    return MultipartFile(options[b"boundary"]), "multipart/form-data"
+    try:
+        return MultipartFile(options[b"boundary"]), "multipart/form-data"
+    except FormParserError:
+        raise InvalidInput("The form's boundary is too long.", hint="It may have 70 characters (RFC 2046).") from None
 
 
 def _disposition_name(request: Request) -> str | None:
