@@ -30,7 +30,7 @@ from models.gan.fitting import fit_generator
 from models.gan.network import Generator
 from models.gan.plan import device, make_plan, precision, resolution, threads
 from models.gan.restrict import make_pins
-from models.gan.sampler import BLOCK, Pin, Sampler
+from models.gan.sampler import BLOCK, Pins, Sampler
 from models.options import FitOptions
 from models.progress import SILENT, Progress
 from models.rng import stream
@@ -195,7 +195,8 @@ def sample_batches(
             f"Rows must lie between 0 and {MAX_SAMPLE}, and start at 0 or above.", hint="Draw more in further samples."
         )
     conditions = conditions_by_column(synthesizer.encoding, _conditions(synthesizer.schema, where))
-    pins = make_pins(synthesizer.encoding, conditions, torch.from_numpy(np.array(synthesizer.frequencies)))
+    shares = torch.from_numpy(np.array(synthesizer.frequencies))
+    pins = make_pins(synthesizer.encoding, conditions, shares, synthesizer.order)
     options = FitOptions.from_json(synthesizer.manifest["options"])
     return _draw(synthesizer, rows, conditions, pins, options, options.seed if seed is None else seed, start, progress)
 
@@ -204,7 +205,7 @@ def _draw(
     synthesizer: Synthesizer,
     rows: int,
     conditions: dict[str, Condition],
-    pins: list[Pin],
+    pins: Pins,
     options: FitOptions,
     seed: int,
     start: int,
@@ -214,7 +215,7 @@ def _draw(
     on = device(replace(options, device="auto"))
     model = synthesizer.model.to(on)
     model.compute = precision(on)
-    pins = [replace(p, mass=p.mass.to(on)) for p in pins]
+    pins = pins.to(on)
     sampler = Sampler(model, encoding.layout, synthesizer.order, progress) if slots else None
     done = 0
     while done < rows:

@@ -74,9 +74,7 @@ class Adversary:
         """Rows drawn by the generator as it stands: (rows, S) cell numbers."""
         sampler = Sampler(self.model, self.trainer.layout, self.order, self.progress)
         seed = key(self.seed, "pool", label)
-        parts = [
-            sampler.block(b, 0, min(BLOCK, rows - b * BLOCK), seed, 0, ())[0] for b in range(math.ceil(rows / BLOCK))
-        ]
+        parts = [sampler.block(b, 0, min(BLOCK, rows - b * BLOCK), seed, 0)[0] for b in range(math.ceil(rows / BLOCK))]
         return torch.from_numpy(np.concatenate(parts)).to(self.device) + self.trainer.rows.offsets
 
     def verdict(self, label: str, test: Rows) -> float:

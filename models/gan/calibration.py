@@ -8,11 +8,40 @@ import torch
 from torch import Tensor
 
 from models.gan.network import pieces
+from models.gan.sampler import BLOCK, Sampler
 from models.gan.trainer import Rows, Trainer
 from models.progress import SILENT, Progress
+from models.rng import key
 
 ROWS = 16_384
 """Training rows averaged over, at most."""
+
+
+@torch.no_grad()
+def settle(trainer: Trainer, order: tuple[int, ...], shares: Tensor, seed: int, progress: Progress = SILENT) -> None:
+    """Shift the biases of the head until the shares of freely drawn rows are the training shares (W,).
+
+    Small errors add up from slot to slot where each is drawn after generated ones, not real ones. Shifts are shrunk
+    by slot by how far they exceed the noise of the draw (James and Stein 1961), so a calibrated generator stays as it
+    is.
+    """
+    layout = trainer.layout
+    narrow = len(order) <= 60  # a wide table's rows take longer to draw than its shares are worth
+    blocks = ROWS // BLOCK if narrow else 1
+    for number in range(2 if narrow else 1):
+        sampler = Sampler(trainer.model, layout, order, progress)
+        drawn = torch.zeros_like(shares)
+        for b in range(blocks):
+            cells = sampler.block(b, 0, BLOCK, key(seed, "settle", number), 0)[0]
+            index = (torch.from_numpy(cells) + torch.from_numpy(layout.offsets[:-1])).flatten()
+            drawn += torch.bincount(index, minlength=layout.width).to(drawn) / (blocks * BLOCK)
+        rows = blocks * BLOCK
+        shift = ((shares + 1 / rows) / (drawn + 1 / rows)).log().clamp(-1, 1)
+        off = (drawn - shares) ** 2 * rows / (shares + 1 / rows)
+        excess = trainer.blocks.sums(off[None])[0]
+        cells_of = trainer.blocks.sums(torch.ones_like(off)[None])[0]
+        trust = (1 - (cells_of - 1) / excess.clamp_min(1e-9)).clamp(0, 1)
+        trainer.model.head_bias.add_(shift * trust[trainer.blocks.slot_of])
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import torch
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
 from models.gan.adversarial import Game, adversarial_phase
-from models.gan.calibration import calibrate
+from models.gan.calibration import calibrate, settle
 from models.gan.network import Generator
 from models.gan.orders import drawing_order
 from models.gan.plan import Plan, precision
@@ -22,7 +22,7 @@ from models.progress import Progress
 from models.rng import key, stream
 
 FIXED = 0.5
-"""Share of training rows whose known slots are a prefix of the drawing order."""
+"""Share of training rows whose known slots are a prefix of the plain drawing order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,7 @@ def fit_generator(
     trainer.run(progress, checkpoint, fingerprint, span)
     model.load_state_dict(trainer.best if plan.select == "validation" else trainer.ema, strict=False)
     calibrate(trainer, order, progress)
+    settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress)
     out_of_time = options.max_time is not None and trainer.state.seconds >= options.max_time
     adversarial: dict[str, Any] = {
         "played": False,
@@ -95,6 +96,8 @@ def fit_generator(
             progress=progress,
             span=(span, 1.0),
         )
+        if adversarial["kept"]:
+            settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress)
     facts = {
         "device": on.type,
         "precision": str(model.compute).removeprefix("torch."),

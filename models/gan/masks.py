@@ -9,10 +9,13 @@ from models.encoding.encoding import Layout
 
 
 class Masks:
-    """Known slots: prefixes of one order for part of the rows, of random orders for the rest.
+    """Known slots: prefixes of the drawing order, for part of the rows after a random set of columns was moved to its
+    front.
 
-    Random orders teach any conditional (Uria et al. 2014, "A deep and tractable density estimator"; Hoogeboom et al.
-    2022, "Autoregressive diffusion models"); the fixed one is what unconditional rows are drawn in.
+    The first is what unconditional rows are drawn in; the second teaches any conditional that a sample under conditions
+    asks for: the conditioned columns first, in any order, then the rest as usual. It is a smaller family than that of
+    all orders (Uria et al. 2014, "A deep and tractable density estimator"; Hoogeboom et al. 2022, "Autoregressive
+    diffusion models"), and learnt better at equal steps.
     """
 
     def __init__(self, layout: Layout, order: Tensor, device: torch.device, fixed: float) -> None:
@@ -25,18 +28,28 @@ class Masks:
         self.parent = parents[self.child]
 
     def draw(self, rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """-> known (B, S) bool, weight (B, S): the weighted sum of a row is an unbiased estimate of -log p(row)."""
+        """-> known (B, S) bool, weight (B, S): what each unknown slot's surprise counts, on average S per row."""
         on = self.place.device
-        place = torch.rand(rows, self.slots, generator=generator, device=on)
-        place[:, self.child] = torch.maximum(place[:, self.child], place[:, self.parent] + 1e-4)
-        place = place.argsort(1).argsort(1).float()
-        use_fixed = torch.rand(rows, 1, generator=generator, device=on) < self.fixed
+        u = torch.rand(rows, 4, generator=generator, device=on)
+        place = self._moved(u[:, :2], generator)
+        use_fixed = u[:, 2:3] < self.fixed
         place = torch.where(use_fixed, self.place, place)
-        count = torch.randint(self.slots, (rows, 1), generator=generator, device=on)
+        count = torch.floor(u[:, 3:4] * self.slots)
         known = place < count
         unknown = ~known
         # A fine cell is only ever drawn when its coarse cell is known.
         unknown[:, self.child] &= known[:, self.parent]
         weight = unknown * (self.slots / unknown.sum(1, keepdim=True).clamp_min(1))
-        nxt = (place == count) * float(self.slots)
-        return known, torch.where(use_fixed, 0.5 * weight + 0.5 * nxt, weight)
+        # Half on the slot that comes next, half on all: the others are help, not what sampling asks for.
+        return known, 0.5 * weight + 0.5 * self.slots * (place == count)
+
+    def _moved(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        """Places (B, S) with random sets of columns in front: mostly one to three, now and then any number."""
+        rank = torch.rand(len(u), self.slots, generator=generator, device=u.device)
+        few = torch.floor(-torch.log2(u[:, :1].clamp_min(1e-6))) + 1
+        size = torch.where(u[:, 1:] < 0.8, few, torch.ceil(u[:, :1] * self.slots))
+        rank[:, self.child] = 2.0  # a fine cell moves with its coarse cell
+        front = rank.argsort(1).argsort(1) < size
+        rank[:, self.child] = rank[:, self.parent] + 1e-4
+        front[:, self.child] = front[:, self.parent]
+        return torch.where(front, rank - 2, self.place).argsort(1).argsort(1).float()

@@ -11,16 +11,24 @@ from models.conditions import Condition
 from models.encoding.cells import Restriction
 from models.encoding.encoding import TableEncoding
 from models.errors import Detail, InvalidCondition
-from models.gan.sampler import Pin
+from models.gan.sampler import Pin, Pins
+
+CHEAP = 1 / 6
+"""Estimated acceptance from which conditioned columns are met where they stand in the drawing order."""
 
 
-def make_pins(encoding: TableEncoding, conditions: Mapping[str, Condition], shares: Tensor) -> list[Pin]:
-    """conditions: by modelled column. shares (W,): marginal share of each cell, to draw rare sets first.
+def make_pins(
+    encoding: TableEncoding, conditions: Mapping[str, Condition], shares: Tensor, order: Sequence[int]
+) -> Pins:
+    """conditions: by modelled column. shares (W,): marginal share of each cell. order: slots as drawn without
+    conditions.
 
-    Columns pinned to a single cell come first, the others by ascending mass: fewer rows are then rejected. Raises
-    InvalidCondition where no cell of a column meets its condition.
+    Where enough rows will be accepted, the drawing order stays: it is learnt best. Else the conditioned columns come
+    first: those pinned to a single cell, then the others by ascending mass, so that fewer candidates are rejected.
+    Raises InvalidCondition where no cell of a column meets its condition.
     """
     ranked: list[tuple[float, list[Pin]]] = []
+    accepted = 1.0
     offsets = encoding.layout.offsets
     for name, condition in conditions.items():
         restriction = encoding.cells(name).restrict(condition)
@@ -35,7 +43,11 @@ def make_pins(encoding: TableEncoding, conditions: Mapping[str, Condition], shar
             share = float(shares[offsets[at[0]] : offsets[at[0] + 1]][possible].sum())
             single = int(possible.sum()) == 1 and (len(at) == 1 or int((restriction.mass > 0).sum()) == 1)
             ranked.append((0.0 if single else share, _pins(at, restriction, shares.device)))
-    return [pin for _, pins in sorted(ranked, key=lambda r: r[0]) for pin in pins]
+            accepted *= share if at[0] != order[0] else 1.0
+    first = [pin.slot for _, pins in sorted(ranked, key=lambda r: r[0]) for pin in pins]
+    if first and accepted >= CHEAP:
+        first = list(order[: max(order.index(s) for s in first) + 1])
+    return Pins(tuple(first), {pin.slot: pin for _, pins in ranked for pin in pins})
 
 
 def _pins(slots: Sequence[int], restriction: Restriction, device: torch.device) -> list[Pin]:

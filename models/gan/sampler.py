@@ -11,7 +11,7 @@ therefore go first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -39,6 +39,20 @@ class Pin:
     slot: int
     partner: int
     mass: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Pins:
+    """first: the slots that are drawn under rejection, in order; all pinned ones are among them."""
+
+    first: tuple[int, ...] = ()
+    by_slot: Mapping[int, Pin] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> Pins:
+        return replace(self, by_slot={s: replace(p, mass=p.mass.to(device)) for s, p in self.by_slot.items()})
+
+
+NONE = Pins()
 
 
 class Sampler:
@@ -114,23 +128,21 @@ class Sampler:
         return weight
 
     def block(
-        self, number: int, first: int, last: int, seed: int, uniforms: int, pins: Sequence[Pin]
+        self, number: int, first: int, last: int, seed: int, uniforms: int, pins: Pins = NONE
     ) -> tuple[Array, Array]:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
         slots = len(self.layout.sizes)
         u = _strata(seed, number, slots, uniforms)[first:last]
         cells = torch.zeros(last - first, slots, dtype=torch.int64, device=self.device)
-        by_slot = {p.slot: p for p in pins}
-        head = [p.slot for p in pins]
         h = self.start.expand(last - first, -1).clone()
-        if len(head) > 1:
-            self._accept(head, by_slot, number, first, seed, cells)
-            for slot in head:
+        if len(pins.first) > 1:
+            self._accept(pins.first, pins.by_slot, number, first, seed, cells)
+            for slot in pins.first:
                 h += self.entry[slot][cells[:, slot]]
         else:
-            self._walk(head, h, cells, torch.from_numpy(u).to(self.device), by_slot)
-        rest = [s for s in self.order if s not in by_slot]
-        self._walk(rest, h, cells, torch.from_numpy(u).to(self.device), {})
+            self._walk(pins.first, h, cells, torch.from_numpy(u).to(self.device), pins.by_slot)
+        done = set(pins.first)
+        self._walk([s for s in self.order if s not in done], h, cells, torch.from_numpy(u).to(self.device), {})
         return cells.cpu().numpy(), u[:, slots:]
 
     def _accept(

@@ -118,13 +118,14 @@ def test_conditions_leave_the_distribution_unbiased(synthesizer: Synthesizer) ->
     """Cells drawn under conditions, against those of a free sample in the same order of slots that meet them."""
     encoding = synthesizer.encoding
     where = parse_conditions(["wage>=40000", "age>=30", "born<1980-06-15"], synthesizer.schema)
-    pins = make_pins(encoding, {c.column: c for c in where}, torch.from_numpy(synthesizer.frequencies))
-    head = [p.slot for p in pins]
+    shares = torch.from_numpy(synthesizer.frequencies)
+    pins = make_pins(encoding, {c.column: c for c in where}, shares, synthesizer.order)
+    head = list(pins.first)
     order = [*head, *(s for s in synthesizer.order if s not in head)]
     free = Sampler(synthesizer.model, encoding.layout, order)
-    cells = np.concatenate([free.block(b, 0, BLOCK, 1, 0, ())[0] for b in range(6)])
+    cells = np.concatenate([free.block(b, 0, BLOCK, 1, 0)[0] for b in range(6)])
     keep = np.ones(len(cells))
-    for pin in pins:
+    for pin in pins.by_slot.values():
         keep *= 1.0 if pin.mass.shape[1] > 1 and pin.partner > pin.slot else _share(pin, cells)
     kept = cells[np.random.default_rng(0).random(len(cells)) < keep]
     bound = Sampler(synthesizer.model, encoding.layout, order).block(0, 0, BLOCK, 2, 0, pins)[0]
