@@ -125,8 +125,12 @@ def read_values(raw: pa.ChunkedArray | pa.Array, column: Column) -> Values:
 
 def _numbers(words: pa.Array) -> npt.NDArray[np.float64]:
     """Texts -> float64, NaN where a text is no number."""
+    if not len(words):
+        return np.zeros(0)
     try:
-        return np.asarray(pc.cast(words, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+        cast = pc.cast(words, pa.float64())
+        # Not to_numpy, which imports pandas.
+        return np.frombuffer(cast.buffers()[1], np.float64)[cast.offset : cast.offset + len(cast)]
     except pa.ArrowInvalid:
         return np.array([parse_number(w) for w in words.to_pylist()], dtype=np.float64)
 
@@ -235,6 +239,20 @@ def stored_batches(source: Any) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=ROW_GROUP, use_threads=False)
 
 
+def words_array(texts: Sequence[str]) -> pa.Array:
+    """Texts -> Arrow strings. pa.array and pa.scalar would import pandas, 45 MB that the API process does without."""
+    data = [t.encode() for t in texts]
+    ends = np.cumsum([0, *map(len, data)], dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), len(data), [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(data))]
+    )
+
+
+def word(text: str) -> pa.Scalar:
+    """One text as an Arrow scalar, without pandas."""
+    return words_array([text])[0]
+
+
 def stream_csv(batches: Iterable[pa.RecordBatch], schema: Schema) -> Iterator[bytes]:
     """CSV text of stored batches in the schema's dialect, UTF-8, header first; one piece per batch."""
     names = pa.schema([(n, pa.string()) for n in schema.names])
@@ -243,7 +261,7 @@ def stream_csv(batches: Iterable[pa.RecordBatch], schema: Schema) -> Iterator[by
         dialect.quoting == "all" or (dialect.quoting == "text" and c.storage not in ("int64", "double", "bool"))
         for c in schema.columns
     ]
-    header = pa.RecordBatch.from_arrays([pa.array([n]) for n in schema.names], names=schema.names)
+    header = pa.RecordBatch.from_arrays([words_array([n]) for n in schema.names], names=schema.names)
     yield _csv_lines(header, dialect.delimiter, [dialect.quoting != "minimal"] * len(quoted))
     commas = dialect.decimal_point == ","
     for batch in _at_least_one(batches, names):
@@ -263,17 +281,19 @@ def _csv_lines(batch: pa.RecordBatch, delimiter: str, always: Sequence[bool]) ->
     always: for each column, whether every cell that is not blank is quoted.
     """
     special = f'["\r\n{re.escape(delimiter)}]|^\\s|\\s$'
+    quote, blank = word('"'), word("")
     columns = []
     for column, everything in zip(batch.columns, always, strict=True):
-        texts = pc.fill_null(column, "")
-        quoted = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
-        mask = pc.not_equal(texts, "") if everything else pc.match_substring_regex(texts, special)
+        texts = pc.fill_null(column, blank)
+        quoted = pc.binary_join_element_wise(quote, pc.replace_substring(texts, '"', '""'), quote, blank)
+        mask = pc.not_equal(texts, blank) if everything else pc.match_substring_regex(texts, special)
         if batch.num_columns == 1:
-            mask = pc.or_(mask, pc.equal(texts, ""))
+            mask = pc.or_(mask, pc.equal(texts, blank))
         columns.append(pc.if_else(mask, quoted, texts))
-    lines = pc.binary_join_element_wise(*columns, delimiter)
-    whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
-    return str(pc.binary_join(whole, "\n")[0].as_py()).encode() + b"\n"
+    lines = pc.binary_join_element_wise(*columns, word(delimiter))
+    ends = pa.py_buffer(np.array([0, len(lines)], np.int32).tobytes())
+    whole = pa.Array.from_buffers(pa.list_(pa.string()), 1, [None, ends], children=[lines])
+    return str(pc.binary_join(whole, word("\n"))[0].as_py()).encode() + b"\n"
 
 
 def stream_parquet(batches: Iterable[pa.RecordBatch], schema: Schema) -> Iterator[bytes]:
@@ -302,30 +322,35 @@ ARROW_TYPES = {
 def typed(raw: pa.Array, column: Column) -> pa.Array:
     """Stored array -> array of the column's Parquet type; missing codes that are no value of the type become null."""
     kind = ARROW_TYPES[column.storage]
+    blank = word("")
     if column.storage == "string":
-        return (
-            raw
-            if "" not in column.missing_codes
-            else pc.replace_with_mask(raw, pc.equal(raw, ""), pa.scalar(None, kind))
-        )
-    raw = pc.fill_null(raw, "")
+        return raw if "" not in column.missing_codes else _where(pc.not_equal(raw, blank), raw)
+    raw = pc.fill_null(raw, blank)
     if column.storage in ("timestamp", "date"):
         seconds = parse_datetimes(raw, column.datetime_format or "%Y-%m-%d")
         micros = np.where(np.isfinite(seconds), np.round(seconds * 1e6), 0).astype("int64")
         return pa.array(micros, pa.timestamp("us"), mask=~np.isfinite(seconds)).cast(kind)
     if column.storage == "bool":
         false, true = (column.categories or ("false", "true"))[:2]
-        hit = pc.equal(raw, true)
-        return pc.if_else(pc.or_(hit, pc.equal(raw, false)), hit, pa.scalar(None, kind))
+        hit = pc.equal(raw, word(true))
+        return _where(pc.or_(hit, pc.equal(raw, word(false))), hit)
     if column.storage == "int64":  # not through float64, which would change keys of more than 15 digits
-        whole = pc.match_substring_regex(raw, r"^[+-]?[0-9]{1,18}$")
-        exact = pc.if_else(whole, raw, pa.scalar(None, pa.string())).cast(kind)
-        if exact.null_count == 0:
-            return exact
+        exact = _where(pc.match_substring_regex(raw, r"^[+-]?[0-9]{1,18}$"), raw).cast(kind)
+        return exact if exact.null_count == 0 else pc.coalesce(exact, _floats(raw, 2.0**63).cast(kind, safe=False))
+    return _floats(raw, np.inf)
+
+
+def _where(mask: pa.Array, values: pa.Array) -> pa.Array:
+    """The values where the mask holds, null elsewhere."""
+    return pc.if_else(mask, values, pa.nulls(len(values), values.type))
+
+
+def _floats(raw: pa.Array, limit: float) -> pa.Array:
+    """Texts -> float64, null where a text is no finite number below `limit` in size."""
     numbers = _numbers(raw)
-    mask = ~(np.isfinite(numbers) & (np.abs(numbers) < 2.0**63)) if column.storage == "int64" else ~np.isfinite(numbers)
-    typed_numbers = pa.array(np.where(mask, 0, numbers), pa.float64(), mask=mask).cast(kind, safe=False)
-    return pc.coalesce(exact, typed_numbers) if column.storage == "int64" else typed_numbers
+    known = np.packbits(np.isfinite(numbers) & (np.abs(numbers) < limit), bitorder="little")
+    buffers = [pa.py_buffer(known.tobytes()), pa.py_buffer(numbers.tobytes())]
+    return pa.Array.from_buffers(pa.float64(), len(numbers), buffers)
 
 
 def _at_least_one(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
