@@ -48,15 +48,20 @@ class Boosting(BaseEstimator):  # type: ignore[misc]
             random_state=self.seed,
             categorical_features=None,
         )
-        self.model_.fit(x, y)
+        self.known_ = np.isfinite(x).any(axis=0)
+        self.model_.fit(self._inputs(x), y)
         if task.classes:
             self.classes_ = self.model_.classes_
         return self
 
     def predict(self, x: Floats) -> Labels:
-        return np.asarray(self.model_.predict(x))
+        return np.asarray(self.model_.predict(self._inputs(x)))
 
     def predict_proba(self, x: Floats) -> Floats:
         if not Task(self.task).classes:
             raise InvalidInput("A regression has no class probabilities.", hint="Use predict.")
-        return np.asarray(self.model_.predict_proba(x))
+        return np.asarray(self.model_.predict_proba(self._inputs(x)))
+
+    def _inputs(self, x: Floats) -> Floats:
+        """Without the features that were missing in every training row: scikit-learn 1.9 cannot bin them."""
+        return x[:, self.known_] if self.known_.any() else np.zeros((len(x), 1))

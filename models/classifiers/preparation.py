@@ -45,7 +45,9 @@ class Preparation:
         present = np.isfinite(numbers)
         self._gaps = np.asarray(~present.all(axis=0))
         empty = ~present.any(axis=0)
-        low, self._median, high = np.nanpercentile(np.where(empty, 0.0, numbers), (25, 50, 75), axis=0)
+        known = np.where(empty, 0.0, numbers)
+        quartiles = np.nanpercentile(known, (25, 50, 75), axis=0) if known.shape[1] else np.empty((3, 0))
+        low, self._median, high = quartiles
         filled = np.where(present, numbers, self._median)
         if self.scaling == "standard":
             self._center, scale = filled.mean(axis=0), filled.std(axis=0)

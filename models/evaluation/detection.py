@@ -84,7 +84,7 @@ def _importance(model: Estimator, x: Floats, y: Labels, sources: tuple[int, ...]
 
 
 def alone(real: Matrix, other: Matrix, bins: int) -> Floats:
-    """(D,) AUC of telling real from other by one column alone: ratio of cell shares, learnt on even rows, tried on odd."""
+    """(D,) AUC of telling real from other by one column alone: ratio of cell shares, learnt on half of the rows."""
     cells = Cells.fit(real, bins)
     a, b = cells.codes(real), cells.codes(other)
     out = np.full(len(real.columns), 0.5)

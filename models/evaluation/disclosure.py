@@ -1,4 +1,4 @@
-"""Disclosure: does the sample repeat, or huddle around, the rows it was trained on? The holdout is the control group."""
+"""Disclosure: does the sample repeat, or huddle around, the rows it was trained on? The holdout is the control."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _copies(context: Context) -> tuple[list[Metric], dict[str, object]]:
     floor = _share(independent(context.real, min(len(context.real), context.options.rows), rng), known)
     low, high = _wilson(value, len(keys))
     note = (
-        "Share of rows equal to a training row in all modelled columns. The ceiling is what a copy of the training data "
-        "reads; the goal is what the holdout reads."
+        "Share of rows equal to a training row in all modelled columns. The ceiling is what a copy of the training "
+        "data reads; the goal is what the holdout reads."
     )
     if holdout is None:
         note += f" No holdout control (fewer than {FEW_ROWS} holdout rows)."
@@ -52,6 +52,8 @@ def _share(matrix: Matrix, known: set[bytes]) -> float | None:
 def _wilson(p: float, n: int) -> tuple[float, float]:
     """95% interval of a share (Wilson 1927)."""
     z = 1.96
+    if p == 0:
+        return 0.0, float(z * z / (n + z * z))
     middle, spread = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return float(max(0.0, (middle - spread) / (1 + z * z / n))), float(min(1.0, (middle + spread) / (1 + z * z / n)))
 
@@ -74,7 +76,7 @@ def _distances(context: Context) -> Part:
     read, ratio, closest = {}, {}, {}
     tables = {
         "synthetic": sample(context.synthetic, most, rng),
-        "ceiling": bootstrap(real, min(rows, most), rng),
+        "ceiling": bootstrap(context.real, most, rng),
         "floor": independent(context.real, min(most, len(context.real)), rng),
     }
     for name, table in tables.items():
@@ -88,9 +90,9 @@ def _distances(context: Context) -> Part:
     low, high = _wilson(read["synthetic"], n)
     sizes = f"{n:,} synthetic rows against {rows:,} training and {rows:,} holdout rows"
     note = (
-        f"Share nearer to a training row than to a holdout row, ties half; {sizes}. The ceiling is a bootstrap of the "
+        f"Share nearer to a training row than to a holdout row, ties half; {sizes}. "
+        f"The ceiling is a bootstrap of all {len(context.real):,} training rows: what copying reads."
     )
-    note += "training rows: what copying reads."
     ratio_note = f"Median distance to the closest training row, over that of the holdout; {sizes}."
     if control == 0:
         ratio_note = "Half of the holdout rows equal a training row: the ratio is undefined."
@@ -110,7 +112,7 @@ def _distances(context: Context) -> Part:
 
 
 class Space:
-    """Mixed distance: standardised numbers, and a fixed cost per differing label or missing code (Gower 1971, squared)."""
+    """Mixed distance: standardised numbers, and a fixed cost per differing label or missing code (after Gower 1971)."""
 
     def __init__(self, real: Matrix) -> None:
         present = np.isfinite(real.values)

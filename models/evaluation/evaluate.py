@@ -48,10 +48,10 @@ def evaluate(
 ) -> Evaluation:
     """Metrics of a sample against the real table, each with its yardsticks, and the data of charts and tables.
 
-    real: the rows that the synthesizer was trained on; holdout: real rows it never saw (may be empty: what needs a control
-    group is then unavailable); synthetic: the sample. Columns are read under the real table's schema. target: column for the
-    utility. Equal arguments give equal figures. Raises InvalidInput for an unknown target, absent columns or an empty table,
-    InvalidSchema where a cell does not fit, Cancelled when asked to stop.
+    real: the rows that the synthesizer was trained on; holdout: real rows it never saw (may be empty: what needs a
+    control group is then unavailable); synthetic: the sample. Columns are read under the real table's schema. target:
+    column for the utility. Equal arguments give equal figures. Raises InvalidInput for an unknown target, absent
+    columns or an empty table, InvalidSchema where a cell does not fit, Cancelled when asked to stop.
     """
     options = options or EvaluationOptions()
     began = time.perf_counter()

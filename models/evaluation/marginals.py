@@ -1,7 +1,7 @@
 """Distances between the marginals of the real table and of others: columns, pairs and triples.
 
-Every distance is an error in [0, 1]. All tables are counted in one pass per combination; a delete-a-group jackknife over
-the first table's rows (Efron and Tibshirani 1993, section 11.5, with groups) gives its standard error from the same counts.
+Every distance is an error in [0, 1]. All tables are counted in one pass per combination; a delete-a-group jackknife
+over the first table's rows (Efron and Tibshirani 1993, section 11.5, with groups) gives its standard error.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _leave_out(cells: Ints, groups: Ints, size: int) -> Floats:
 
 
 def compare(tables: Sequence[Ints], size: int, measure: Measure) -> tuple[Floats, Floats]:
-    """Cells (N,) of the real table, then of the others -> distances (tables - 1,) and jackknife (GROUPS,) of the first."""
+    """Cells (N,) of the real table, then of others -> distances (tables - 1,) and jackknife (GROUPS,) of the first."""
     if size > DENSE_CELLS:
         _, flat = np.unique(np.concatenate(tables), return_inverse=True)
         tables = np.split(flat, np.cumsum([len(t) for t in tables])[:-1])
@@ -83,8 +83,8 @@ def compare(tables: Sequence[Ints], size: int, measure: Measure) -> tuple[Floats
 
 
 def column_errors(tables: Sequence[Matrix]) -> Errors:
-    """Shape of each column. Numbers and dates: the larger of the Kolmogorov-Smirnov distance of the present values and the
-    total variation of the missing codes; labels: total variation with every missing code a category of its own."""
+    """Shape of each column. Numbers and dates: the larger of the Kolmogorov-Smirnov distance of the present values and
+    the total variation of the missing codes; labels: total variation with every missing code a category of its own."""
     by_table, jackknife = [], []
     for j, column in enumerate(tables[0].columns):
         states = [t.missing[:, j].astype(np.int64) + 1 for t in tables]
@@ -127,9 +127,9 @@ def tuple_errors(tables: Sequence[Ints], sizes: Sequence[int], combinations: Seq
 
 
 def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[int, ...]]) -> Errors:
-    """Trend of each pair: half the difference of Pearson's correlation for two numbers, total variation of the contingency
-    table otherwise (1 - CorrelationSimilarity and 1 - ContingencySimilarity of SDMetrics; numbers in the bins of `cells`,
-    which are quantiles of the real table and not, as in SDMetrics up to 0.24, each table's own)."""
+    """Trend of each pair: half the difference of Pearson's correlation for two numbers, total variation of the
+    contingency table otherwise (1 - CorrelationSimilarity and 1 - ContingencySimilarity of SDMetrics; numbers in the
+    bins of `cells`, which are quantiles of the real table and not, as in SDMetrics, each table's own)."""
     columns = tables[0].columns
     is_number = np.array([not c.labelled for c in columns], dtype=bool)
     both = np.array([bool(is_number[a] and is_number[b]) for a, b in pairs], dtype=bool)

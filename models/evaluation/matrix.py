@@ -43,7 +43,7 @@ class Matrix:
 def read_matrix(table: Table, columns: Sequence[Column], role: str) -> Matrix:
     """Columns of `table` under the real table's schema.
 
-    Raises InvalidInput where a column is absent, InvalidSchema where a cell does not fit; both name table (role) and column.
+    Raises InvalidInput where a column is absent, InvalidSchema where a cell does not fit; both name role and column.
     """
     have = set(table.data.column_names)
     if absent := [c.name for c in columns if c.name not in have]:

@@ -1,7 +1,8 @@
 """The quality and diagnostic reports of SDMetrics, with the yardsticks beside them.
 
-Known quirks of 0.32: the quality report leaves weakly associated pairs out of its trend score, and numbers are binned with
-edges of the real table. It does not compare with figures published for earlier versions; `shape` and `trend` do.
+Known quirks of 0.32: the quality report leaves weakly associated pairs out of its trend score, and bins each table's
+numbers between its own minimum and maximum. It does not compare with figures published for earlier versions; our own
+`shape` and `trend` do.
 """
 
 from __future__ import annotations
@@ -76,8 +77,9 @@ def sdmetrics_reports(context: Context) -> Part:
 
 def _generate(real: pd.DataFrame, other: pd.DataFrame, metadata: dict[str, Any]) -> dict[str, dict[str, float | None]]:
     """Overall score ("") and property scores of both reports."""
-    from sdmetrics.reports.single_table import DiagnosticReport, QualityReport
-
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        from sdmetrics.reports.single_table import DiagnosticReport, QualityReport
     out: dict[str, dict[str, float | None]] = {}
     for name, kind in (("quality", QualityReport), ("diagnostic", DiagnosticReport)):
         report = kind()

@@ -18,10 +18,11 @@ class Metric:
     """One figure beside what it reads for known tables (DESIGN.md section 1, "yardstick").
 
     name and subject (a column, a pair, a model; "" for the whole table) are unique together in an evaluation.
-    value: None where it cannot be computed; `note` then says why. ceiling: the same figure for a bootstrap of the real
-    data (or for a model trained on real data, where `note` says so); holdout: for real rows that nothing was trained on;
-    floor: for independent columns. low, high: 95% interval of `value`. direction: "higher" or "lower" is better, or
-    "target": the nearer to `goal` the better. unit: share, auc, score, ratio, or the unit of the target.
+    value: None where it cannot be computed; `note` then says why.
+    ceiling: the same figure for a bootstrap of the real data (or what `note` says instead: other real rows, a model
+    trained on real data); holdout: for real rows that nothing was trained on; floor: for independent columns.
+    low, high: 95% interval of `value`. unit: share, auc, score, ratio, or the unit of the target.
+    direction: "higher" or "lower" is better, or "target": the nearer to `goal` the better.
     """
 
     name: str

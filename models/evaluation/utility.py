@@ -1,4 +1,4 @@
-"""Utility: a model trained on the sample, tested on real rows that nothing was trained on, beside one trained on real rows."""
+"""Utility: a model trained on the sample, beside one trained on real rows, both tested on the holdout."""
 
 from __future__ import annotations
 

@@ -26,6 +26,9 @@ HEADLINE = {
 SEVERE = 0.1
 """Problems below this share of the way from the yardstick to the floor (or to a stated bound) are not named."""
 
+NOISE = 1.5
+"""A yardstick is one draw: up to so many times what it reads counts as what real rows read."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -88,16 +91,17 @@ def _problem(m: Metric) -> Problem | None:
     if m.value is None:
         return None
     real = max(m.ceiling or 0.0, m.holdout or 0.0)
+    usual = NOISE * real
     v, shown = m.value, f"{100 * m.value:.1f}%"
     where = f"of {m.subject}" if m.subject else ""
     if m.name == "shape" and m.subject:
         text = f"The distribution {where} is off by {shown} (real rows read {100 * real:.1f}%)."
         advice = "Check the column's kind, bounds and missing codes in the schema; train longer; sample more rows."
-        return Problem((v - real) / 0.15, m, f"The distribution {where} is off", text, advice)
+        return Problem((v - usual) / 0.15, m, f"The distribution {where} is off", text, advice)
     if m.name == "missing" and m.subject:
         text = f"The missing share {where} differs by {100 * v:.1f} points."
         return Problem(
-            (v - real) / 0.1,
+            (v - usual) / 0.1,
             m,
             f"Missing values {where} are off",
             text,
@@ -106,7 +110,7 @@ def _problem(m: Metric) -> Problem | None:
     if m.name == "trend" and m.subject:
         text = f"The relation {where} is off by {shown} (real rows read {100 * real:.1f}%)."
         advice = "Train longer or with a larger network; merge rare categories; declare a derived column as such."
-        return Problem((v - real) / 0.3, m, f"The relation {where} is off", text, advice)
+        return Problem((v - usual) / 0.3, m, f"The relation {where} is off", text, advice)
     if m.name == "c2st":
         yard = min(x for x in (m.ceiling, m.holdout, 1.0) if x is not None)
         text = f"A classifier tells the sample from real rows: c2st {v:.2f}, real rows read {yard:.2f}."
@@ -122,7 +126,13 @@ def _problem(m: Metric) -> Problem | None:
     if m.name == "copies":
         text = f"{100 * v:.2f}% of the rows equal a training row; {100 * (m.holdout or 0):.2f}% of the holdout do."
         advice = "Stop training earlier, add dropout, or train with differential privacy."
-        return Problem((v - (m.holdout or 0.0)) / 0.02, m, "Rows of the training data are repeated", text, advice)
+        return Problem(
+            ((m.low or 0.0) - NOISE * (m.holdout or 0.0)) / 0.02,
+            m,
+            "Rows of the training data are repeated",
+            text,
+            advice,
+        )
     if m.name == "dcr_share":
         text = f"{shown} of the rows are nearer to a training row than to a holdout row (50% if nothing is memorised)."
         advice = "Stop training earlier, add dropout, or train with differential privacy."
