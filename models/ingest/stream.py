@@ -121,7 +121,7 @@ class TextStream(io.RawIOBase):
             raise InvalidData(
                 f"Line {line} is not valid {self._encoding.removesuffix('-sig').upper()} text.",
                 hint="Save the file as UTF-8 (in a spreadsheet: `CSV UTF-8`; in a shell: "
-                "iconv -f WINDOWS-1252 -t UTF-8), or name its encoding when uploading.",
+                "iconv -f WINDOWS-1252 -t UTF-8).",
                 errors=[Detail(("line", line), "bytes outside the encoding")],
             ) from None
         out: bytes = text.encode("utf-8", "surrogatepass") if text else b""
