@@ -99,7 +99,7 @@ def main() -> int:
     for name in options.only:
         case = TABLES[name]
         source, target = options.data / case.file, options.out / f"{name}.csv"
-        command = [sys.executable, "-m", "populace.cli", "synth", str(source), "--output", str(target)]
+        command = [sys.executable, "-m", "populace", "synth", str(source), "--output", str(target)]
         command += ["--report", str(options.out / f"{name}.html"), *(["--target", case.target] if case.target else [])]
         began = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True)
