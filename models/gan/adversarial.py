@@ -31,7 +31,7 @@ EDGE = 0.53
 """Held-out AUC below which there is too little to learn, and the phase is left out unless it is asked for."""
 GAIN = 0.002
 """Fall of the held-out AUC that counts as an improvement."""
-ROUNDS = 8
+ROUNDS = 9
 EMA = 0.98
 
 
@@ -44,7 +44,7 @@ class Game:
     generator_steps: int = 40
     discriminator_steps: int = 100
     hidden: int = 128
-    rate: float = 3e-4
+    rate: float = 1.5e-4
     anchor: float = 1.0
     strength: float = 1.0
     rounds: int = ROUNDS
@@ -124,7 +124,7 @@ class Adversary:
             surprise = (cross_entropy(logits, batch, trainer.blocks) * (self.place == count)).sum(1) * slots
             loss = self.game.strength * (advantage[at] * surprise).mean()
             real = torch.randint(len(trainer.rows), (self.game.batch,), generator=self.noise, device=self.device)
-            loss = loss + self.game.anchor * trainer.loss(trainer.rows.take(real), self.noise, dropout=True)
+            loss = loss + self.game.anchor * trainer.loss(trainer.rows.take(real), self.noise, dropout=False)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -156,7 +156,7 @@ def adversarial_phase(
         return facts | {"reason": f"a held-out discriminator's AUC is below {EDGE} already"}
     best = (before - GAIN, shadow(model))
     trainer.ema = {k: v.detach().clone() for k, v in model.named_parameters()}
-    worse = 0
+    better = True
     for number in range(game.rounds):
         progress.check()
         found = adversary.round(number)
@@ -164,13 +164,13 @@ def adversarial_phase(
             here = shadow(model)
             model.load_state_dict(trainer.ema, strict=False)
             found["auc"] = adversary.verdict(str(number), trainer.validation)
-            worse = 0 if found["auc"] < best[0] else worse + 1
-            if found["auc"] < best[0]:
+            better = found["auc"] < best[0]
+            if better:
                 best = (found["auc"], shadow(model))
             model.load_state_dict(here)
         facts["curve"].append({"round": number} | {k: round(v, 5) for k, v in found.items()})
         progress.update(span[0] + (span[1] - span[0]) * (number + 1) / game.rounds, f"round {number + 1}", **found)
-        if worse == 2:
+        if not better:
             break
     model.load_state_dict(best[1])
     kept = best[0] != before - GAIN

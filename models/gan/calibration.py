@@ -4,11 +4,12 @@ marginals.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models.gan.network import pieces
-from models.gan.sampler import BLOCK, Sampler
+from models.gan.sampler import BLOCK, Sampler, pick, strata
 from models.gan.trainer import Rows, Trainer
 from models.progress import SILENT, Progress
 from models.rng import key
@@ -21,27 +22,39 @@ ROWS = 16_384
 def settle(trainer: Trainer, order: tuple[int, ...], shares: Tensor, seed: int, progress: Progress = SILENT) -> None:
     """Shift the biases of the head until the shares of freely drawn rows are the training shares (W,).
 
-    Small errors add up from slot to slot where each is drawn after generated ones, not real ones. Shifts are shrunk
-    by slot by how far they exceed the noise of the draw (James and Stein 1961), so a calibrated generator stays as it
-    is.
+    Small errors add up from slot to slot where each is drawn after generated cells, not real ones. So rows are drawn as
+    when sampling, and each slot's mean probabilities are set right before it is drawn and the next one follows.
     """
-    layout = trainer.layout
-    narrow = len(order) <= 60  # a wide table's rows take longer to draw than its shares are worth
-    blocks = ROWS // BLOCK if narrow else 1
-    for number in range(2 if narrow else 1):
-        sampler = Sampler(trainer.model, layout, order, progress)
-        drawn = torch.zeros_like(shares)
-        for b in range(blocks):
-            cells = sampler.block(b, 0, BLOCK, key(seed, "settle", number), 0)[0]
-            index = (torch.from_numpy(cells) + torch.from_numpy(layout.offsets[:-1])).flatten()
-            drawn += torch.bincount(index, minlength=layout.width).to(drawn) / (blocks * BLOCK)
-        rows = blocks * BLOCK
-        shift = ((shares + 1 / rows) / (drawn + 1 / rows)).log().clamp(-1, 1)
-        off = (drawn - shares) ** 2 * rows / (shares + 1 / rows)
-        excess = trainer.blocks.sums(off[None])[0]
-        cells_of = trainer.blocks.sums(torch.ones_like(off)[None])[0]
-        trust = (1 - (cells_of - 1) / excess.clamp_min(1e-9)).clamp(0, 1)
-        trainer.model.head_bias.add_(shift * trust[trainer.blocks.slot_of])
+    layout, device = trainer.layout, shares.device
+    sampler = Sampler(trainer.model, layout, order, progress)
+    blocks = ROWS // BLOCK if len(order) <= 60 else 1
+    slots = len(order)
+    u = np.concatenate([strata(key(seed, "settle"), b, slots, 0) for b in range(blocks)])
+    uniforms = torch.from_numpy(u).to(device)
+    cells = torch.zeros(len(u), slots, dtype=torch.int64, device=device)
+    h = sampler.start.expand(len(u), -1).clone()
+    for slot in order:
+        progress.check()
+        parent = layout.parents[slot]
+        coarse = cells[:, parent] if parent >= 0 else None
+        p = torch.cat(
+            [
+                sampler.probabilities(part, slot, None if coarse is None else coarse[i * BLOCK : (i + 1) * BLOCK])
+                for i, part in enumerate(pieces(h, BLOCK))
+            ]
+        )
+        a, b = int(layout.offsets[slot]), int(layout.offsets[slot + 1])
+        goal, count = shares[a:b], shares[a:b] * len(u)
+        shift = torch.zeros_like(goal)
+        for _ in range(6):
+            q = p * shift.exp()
+            mean = (q / q.sum(1, keepdim=True)).mean(0)
+            # Cells that are too rare to be told from noise move less.
+            step = ((goal + 1e-7) / (mean + 1e-7)).log() * (count / (count + 5))
+            shift = (shift + step).clamp(-2, 2)
+        trainer.model.head_bias[a:b] += shift
+        cells[:, slot] = pick(p * shift.exp(), uniforms[:, slot])
+        h += sampler.entry[slot][cells[:, slot]]
 
 
 @torch.no_grad()

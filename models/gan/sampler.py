@@ -118,10 +118,7 @@ class Sampler:
                 mass = p.sum(1)
                 if not free:
                     weight = weight * mass
-            cdf = p.cumsum(1)
-            # Below the total, so that rounding never picks a cell of no mass behind the last one.
-            goal = uniforms[:, slot : slot + 1] * cdf[:, -1:] * (1 - 1e-6)
-            cells[:, slot] = torch.searchsorted(cdf, goal, right=True)[:, 0].clamp_max(p.shape[1] - 1)
+            cells[:, slot] = pick(p, uniforms[:, slot])
             if pin is None or int((p[:1] > 0).sum()) != 1:
                 free = False
             h += self.entry[slot][cells[:, slot]]
@@ -132,7 +129,7 @@ class Sampler:
     ) -> tuple[Array, Array]:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
         slots = len(self.layout.sizes)
-        u = _strata(seed, number, slots, uniforms)[first:last]
+        u = strata(seed, number, slots, uniforms)[first:last]
         cells = torch.zeros(last - first, slots, dtype=torch.int64, device=self.device)
         h = self.start.expand(last - first, -1).clone()
         if len(pins.first) > 1:
@@ -198,7 +195,15 @@ class Sampler:
         return torch.from_numpy(u.reshape(-1, slots + 1)).to(self.device)
 
 
-def _strata(seed: int, number: int, slots: int, more: int) -> Array:
+def pick(p: Tensor, u: Tensor) -> Tensor:
+    """Masses (B, K), any total, and uniforms (B,) -> cells (B,)."""
+    cdf = p.cumsum(1)
+    # Below the total, so that rounding never picks a cell of no mass behind the last one.
+    goal = u[:, None] * cdf[:, -1:] * (1 - 1e-6)
+    return torch.searchsorted(cdf, goal, right=True)[:, 0].clamp_max(p.shape[1] - 1)
+
+
+def strata(seed: int, number: int, slots: int, more: int) -> Array:
     """Uniforms of a block (BLOCK, slots + more) float32. Those of a slot fall one into each of BLOCK equal strata.
 
     Each is uniform by itself; together they spread evenly, so shares of a sample scatter less than by independent draws

@@ -11,7 +11,7 @@ from models.errors import InvalidInput
 from models.gan.losses import Blocks, cross_entropy
 from models.gan.masks import Masks
 from models.gan.plan import make_plan, precision, resolution, threads
-from models.gan.sampler import BLOCK, _strata
+from models.gan.sampler import BLOCK, strata
 from models.options import FitOptions
 
 LAYOUT = Layout((3, 4, 2), (-1, 0, -1), (None, np.array([4, 1, 2]), None))
@@ -45,7 +45,7 @@ def test_a_fine_cell_is_never_known_or_asked_for_without_its_coarse_cell() -> No
 
 
 def test_uniforms_of_a_slot_fill_every_stratum_once() -> None:
-    u = _strata(3, 0, 2, 1)
+    u = strata(3, 0, 2, 1)
     assert u.shape == (BLOCK, 3)
     for slot in range(2):
         assert len(np.unique((u[:, slot].astype(np.float64) * BLOCK).astype(int))) > 0.99 * BLOCK
