@@ -18,6 +18,7 @@ from models.evaluation.matrix import read_matrix
 from models.evaluation.options import EvaluationOptions
 from models.evaluation.reports import sdmetrics_reports
 from models.evaluation.result import Evaluation, Metric
+from models.evaluation.threads import one_thread
 from models.evaluation.utility import utility
 from models.evaluation.verdict import scorecard, verdict
 from models.progress import SILENT, Progress
@@ -82,13 +83,14 @@ def evaluate(
         progress.check()
         progress.update(fraction, name)
         at = time.perf_counter()
-        got = part(context)
+        with one_thread():
+            got = part(context)
         seconds[name] = time.perf_counter() - at
         metrics += got.metrics
         sections.update(got.sections)
         sizes.update(got.sizes)
     metrics = _unique(metrics)
-    sections = {"verdict": verdict(metrics), "scorecard": scorecard(metrics), **sections}
+    sections = {"verdict": verdict(metrics, sizes["fidelity_rows"]), "scorecard": scorecard(metrics), **sections}
     progress.update(1.0, "evaluated")
     meta = {
         "rows": {"real": len(real), "holdout": len(holdout), "synthetic": len(synthetic)},

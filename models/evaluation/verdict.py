@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -49,11 +50,11 @@ class Problem:
         }
 
 
-def verdict(metrics: Iterable[Metric]) -> dict[str, Any]:
-    """The three worst problems, at most one per kind of metric, and a sentence for all of it."""
+def verdict(metrics: Iterable[Metric], rows: int) -> dict[str, Any]:
+    """The three worst problems, at most one per kind of metric, and a sentence for all of it. rows: of each table."""
     problems: dict[str, Problem] = {}
     for metric in metrics:
-        problem = _problem(metric)
+        problem = _problem(metric, 1.4 / math.sqrt(max(rows, 1)))
         if problem and (metric.name not in problems or problem.severity > problems[metric.name].severity):
             problems[metric.name] = problem
     ranked = sorted(problems.values(), key=lambda p: -p.severity)
@@ -86,12 +87,15 @@ def _ranked(metrics: list[Metric], name: str) -> list[dict[str, Any]]:
     return [{k: getattr(m, k) for k in keys} for m in found[:10] if m.value]
 
 
-def _problem(m: Metric) -> Problem | None:
-    """The metric as a problem, with its severity: 0 at the yardstick, 1 where a sample is of little use or unsafe."""
+def _problem(m: Metric, spread: float) -> Problem | None:
+    """The metric as a problem, with its severity: 0 at the yardstick, 1 where a sample is of little use or unsafe.
+
+    spread: two standard errors of a difference of shares; a yardstick may be smaller by luck.
+    """
     if m.value is None:
         return None
     real = max(m.ceiling or 0.0, m.holdout or 0.0)
-    usual = NOISE * real
+    usual = max(NOISE * real, spread)
     v, shown = m.value, f"{100 * m.value:.1f}%"
     where = f"of {m.subject}" if m.subject else ""
     if m.name == "shape" and m.subject:
