@@ -30,7 +30,7 @@ from models.gan.fitting import fit_generator
 from models.gan.network import Generator
 from models.gan.plan import device, make_plan, precision, resolution, threads
 from models.gan.restrict import make_pins
-from models.gan.sampler import BLOCK, Pins, Sampler
+from models.gan.sampler import BLOCK, Pins, Sampler, strata
 from models.options import FitOptions
 from models.progress import SILENT, Progress
 from models.rng import stream
@@ -224,7 +224,7 @@ def _draw(
         with _threads(threads(options)):
             if sampler is None:
                 cells = np.zeros((last - first, 0), np.int64)
-                u = stream(seed, "rows", number).random((BLOCK, encoding.uniforms), dtype=np.float32)[first:last]
+                u = strata(seed, number, encoding.uniforms)[first:last]
             else:
                 cells, u = sampler.block(number, first, last, seed, encoding.uniforms, pins)
         at = np.arange(start + done, start + done + last - first)

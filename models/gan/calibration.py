@@ -29,7 +29,7 @@ def settle(trainer: Trainer, order: tuple[int, ...], shares: Tensor, seed: int, 
     sampler = Sampler(trainer.model, layout, order, progress)
     blocks = ROWS // BLOCK if len(order) <= 60 else 1
     slots = len(order)
-    u = np.concatenate([strata(key(seed, "settle"), b, slots, 0) for b in range(blocks)])
+    u = np.concatenate([strata(key(seed, "settle"), b, slots) for b in range(blocks)])
     uniforms = torch.from_numpy(u).to(device)
     cells = torch.zeros(len(u), slots, dtype=torch.int64, device=device)
     h = sampler.start.expand(len(u), -1).clone()

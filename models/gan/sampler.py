@@ -26,6 +26,8 @@ from models.rng import stream
 
 BLOCK = 8_192
 """Rows that share one stream: those of a block are drawn together."""
+STRATA = 256
+"""Rows over which the uniforms of a slot are spread evenly."""
 ROUNDS = 12
 """Rounds of candidates for rows that have none yet; each round doubles the candidates of a row."""
 
@@ -129,7 +131,7 @@ class Sampler:
     ) -> tuple[Array, Array]:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
         slots = len(self.layout.sizes)
-        u = strata(seed, number, slots, uniforms)[first:last]
+        u = strata(seed, number, slots + uniforms)[first:last]
         cells = torch.zeros(last - first, slots, dtype=torch.int64, device=self.device)
         h = self.start.expand(last - first, -1).clone()
         if len(pins.first) > 1:
@@ -203,17 +205,18 @@ def pick(p: Tensor, u: Tensor) -> Tensor:
     return torch.searchsorted(cdf, goal, right=True)[:, 0].clamp_max(p.shape[1] - 1)
 
 
-def strata(seed: int, number: int, slots: int, more: int) -> Array:
-    """Uniforms of a block (BLOCK, slots + more) float32. Those of a slot fall one into each of BLOCK equal strata.
+def strata(seed: int, number: int, columns: int) -> Array:
+    """Uniforms of a block (BLOCK, columns) float32. Every STRATA rows, those of a column fall one into each of STRATA
+    equal strata.
 
-    Each is uniform by itself; together they spread evenly, so shares of a sample scatter less than by independent draws
-    (Latin hypercube sampling; McKay, Beckman and Conover 1979).
+    Each is uniform by itself; together they spread evenly, so shares of a sample, however short, scatter less than by
+    independent draws (Latin hypercube sampling; McKay, Beckman and Conover 1979).
     """
     source = stream(seed, "rows", number)
-    u = source.random((BLOCK, slots + more), dtype=np.float32)
-    ranks = np.argsort(source.random((slots, BLOCK), dtype=np.float32), axis=1)
-    u[:, :slots] = (ranks.T + u[:, :slots]) / BLOCK
-    return np.minimum(u, np.float32(1 - 2**-24))
+    shape = (BLOCK // STRATA, STRATA, columns)
+    ranks = np.argsort(source.random(shape, dtype=np.float32), axis=1)
+    u = ((ranks + source.random(shape, dtype=np.float32)) / STRATA).astype(np.float32)
+    return np.minimum(u, np.float32(1 - 2**-24)).reshape(BLOCK, columns)
 
 
 def _mass(pin: Pin, coarse: Tensor | None) -> Tensor:

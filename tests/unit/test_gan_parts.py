@@ -11,7 +11,7 @@ from models.errors import InvalidInput
 from models.gan.losses import Blocks, cross_entropy
 from models.gan.masks import Masks
 from models.gan.plan import make_plan, precision, resolution, threads
-from models.gan.sampler import BLOCK, strata
+from models.gan.sampler import BLOCK, STRATA, strata
 from models.options import FitOptions
 
 LAYOUT = Layout((3, 4, 2), (-1, 0, -1), (None, np.array([4, 1, 2]), None))
@@ -44,11 +44,12 @@ def test_a_fine_cell_is_never_known_or_asked_for_without_its_coarse_cell() -> No
     assert weight.sum(0).min() > 0
 
 
-def test_uniforms_of_a_slot_fill_every_stratum_once() -> None:
-    u = strata(3, 0, 2, 1)
+def test_uniforms_fill_every_stratum_once_in_any_run_of_rows() -> None:
+    u = strata(3, 0, 3)
     assert u.shape == (BLOCK, 3)
-    for slot in range(2):
-        assert len(np.unique((u[:, slot].astype(np.float64) * BLOCK).astype(int))) > 0.99 * BLOCK
+    for column in range(3):
+        for rows in u[:, column].reshape(-1, STRATA)[:5]:
+            assert sorted((rows.astype(np.float64) * STRATA).astype(int)) == list(range(STRATA))
     assert abs(np.corrcoef(u[:, 0], u[:, 1])[0, 1]) < 0.05
     assert u.max() < 1
 
