@@ -29,6 +29,7 @@ class Curve:
 
     low, high, power (L,): the curve in each; equal ends are an atom. coarse_of, fine_of (L,): the cells of each.
     heaps (L, 6): share of values on each step of HEAPS and on no coarser one. step: grid, 0 where there is none.
+    ends: share of the first leaf that is its lower end, and of the last leaf that is its upper end.
     """
 
     column: Column
@@ -40,6 +41,7 @@ class Curve:
     heaps: Array
     step: float
     decimals: int
+    ends: tuple[float, float] = (0.0, 0.0)
 
     @property
     def fine(self) -> Array:
@@ -64,6 +66,8 @@ class Curve:
         first, last = self._reach(low, high)
         low, high = low[leaf], high[leaf]
         u = first[leaf] + uniforms[:, 0] * (last[leaf] - first[leaf])
+        u = np.where((leaf == 0) & (u < self.ends[0]), 0.0, u)
+        u = np.where((leaf == len(self.low) - 1) & (u > 1 - self.ends[1]), 1.0, u)
         half = self.step / 2
         span = self.high[leaf] - self.low[leaf] + 2 * half
         raw = self.low[leaf] - half + span * u ** self.power[leaf]
@@ -154,7 +158,7 @@ class Curve:
         return np.where(leaf >= 0, share[leaf], 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        return {"type": "curve", "step": self.step, "decimals": self.decimals}
+        return {"type": "curve", "step": self.step, "decimals": self.decimals, "ends": list(self.ends)}
 
     def tensors(self) -> dict[str, Array]:
         return {
@@ -169,7 +173,9 @@ def curve_from(column: Column, raw: Mapping[str, Any], tensors: Mapping[str, Arr
     low, high, power = tensors["curve"]
     coarse_of, fine_of = tensors["cells"].astype(np.int64)
     step, decimals = float(need(raw, "step", (int, float))), int(need(raw, "decimals", int))
-    return Curve(column, low, high, power, coarse_of, fine_of, tensors["heaps"].astype(np.float64), step, decimals)
+    ends = (float(need(raw, "ends", list)[0]), float(raw["ends"][1]))
+    heaps = tensors["heaps"].astype(np.float64)
+    return Curve(column, low, high, power, coarse_of, fine_of, heaps, step, decimals, ends)
 
 
 def partition(counts: Array, bins: int, heavy: float) -> Array:
@@ -229,7 +235,9 @@ def fit_curve(
     with np.errstate(all="ignore"):
         power = np.where(high > low, np.clip(span / (mean - low + half) - 1, 1 / 50, 50), 1.0)
     heaps = _heap_shares(distinct, counts, leaf, len(coarse_of), step)
-    return Curve(column, low, high, power, np.array(coarse_of), np.array(fine_of), heaps, step, decimals)
+    # Two rows' worth of the outermost leaves, so that a sample as long as the table nearly always spans its range.
+    ends = (min(0.5, 2 / rows[0]), min(0.5, 2 / rows[-1]))
+    return Curve(column, low, high, power, np.array(coarse_of), np.array(fine_of), heaps, step, decimals, ends)
 
 
 MIN_LEAF = 5
