@@ -48,7 +48,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield
         database.close()
 
-    app = FastAPI(title="Populace", version=version("populace"), description=DESCRIPTION, lifespan=lifespan)
+    # No Swagger page: it would load scripts from elsewhere into the origin that holds the data. service.web has one.
+    app = FastAPI(
+        title="Populace",
+        version=version("populace"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.settings = settings
     app.state.database = database
     app.state.store = open_store(settings, database)

@@ -1,4 +1,4 @@
-"""The front page: what this is and where to go. Needs no key and shows no data."""
+"""The front page and the reference of calls: what this is and how to use it. They need no key and show no data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import hashlib
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.deps import AppSettings
+from service.web.reference import calls
 
 HERE = Path(__file__).parent / "templates"
 
@@ -21,17 +22,29 @@ router = APIRouter(include_in_schema=False)
 
 
 @cache
-def page(mode: Literal["embedded", "full"]) -> tuple[str, str]:
-    """(HTML, Content-Security-Policy) of the front page."""
-    style = (HERE / "front.css").read_text(encoding="utf-8")
+def style() -> str:
+    return (HERE / "front.css").read_text(encoding="utf-8")
+
+
+def page(template: str, **values: Any) -> str:
+    """A template of this folder as HTML."""
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    html = environment.get_template("front.html").render(style=style, mode=mode, version=version("populace"))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template(template).render(style=style(), version=version("populace"), **values)
+
+
+def answer(html: str) -> HTMLResponse:
+    """With a policy under which nothing is loaded and no script runs."""
+    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return html, f"{policy}; frame-ancestors 'none'"
+    return HTMLResponse(html, headers={"Content-Security-Policy": f"{policy}; frame-ancestors 'none'"})
 
 
 @router.get("/")
 def front(settings: AppSettings) -> HTMLResponse:
-    html, policy = page(settings.mode)
-    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
+    return answer(page("front.html", mode=settings.mode))
+
+
+@router.get("/docs")
+def reference(request: Request) -> HTMLResponse:
+    openapi = request.app.openapi()
+    return answer(page("reference.html", calls=list(calls(openapi)), description=openapi["info"]["description"]))

@@ -5,13 +5,15 @@ import hashlib
 import re
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from service.web.routes import page
 
 
-def test_front_page_needs_no_key_and_loads_nothing(anonymous: TestClient) -> None:
-    answer = anonymous.get("/")
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_need_no_key_and_load_nothing(anonymous: TestClient, path: str) -> None:
+    answer = anonymous.get(path)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     style = re.search(r"<style>(.*?)</style>", answer.text, re.DOTALL)
@@ -36,5 +38,14 @@ def test_it_shows_no_data(client: TestClient, anonymous: TestClient, mine: Any) 
 
 
 def test_full_mode_names_no_key_file() -> None:
-    assert "~/.populace/key" in page("embedded")[0]
-    assert "~/.populace/key" not in page("full")[0]
+    assert "~/.populace/key" in page("front.html", mode="embedded")
+    assert "~/.populace/key" not in page("front.html", mode="full")
+
+
+def test_reference_names_every_call_with_its_fields(anonymous: TestClient) -> None:
+    text = anonymous.get("/docs").text
+    paths = anonymous.get("/openapi.json").json()["paths"]
+    assert len(paths) > 15
+    assert all(f"<code>{path}</code>" in text for path in paths)
+    for field in ("dataset_id", "where", "idempotency-key", "multipart/form-data"):
+        assert field in text
