@@ -302,10 +302,17 @@ def stream_parquet(batches: Iterable[pa.RecordBatch], schema: Schema) -> Iterato
     names = pa.schema([(n, pa.string()) for n in schema.names])
     sink = _Pipe()
     with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), target, compression="zstd") as writer:
+        waiting: list[pa.RecordBatch] = []
         for batch in _at_least_one(batches, names):
             arrays = [typed(batch.column(i), c) for i, c in enumerate(schema.columns)]
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=target))
-            yield sink.drain()
+            waiting.append(pa.RecordBatch.from_arrays(arrays, schema=target))
+            # Typed values are small; a file's footer, kept until the end, grows with the number of row groups.
+            if sum(b.num_rows for b in waiting) >= 8 * ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(waiting))
+                waiting.clear()
+                yield sink.drain()
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting))
     yield sink.drain()
 
 
