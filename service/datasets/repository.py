@@ -6,8 +6,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import Dataset, Job, Report, Sample, Synthesizer
-
-WORKING = ("queued", "running", "cancelling")
+from service.jobs.lifecycle.types import ENDED
 
 
 def of_tenant(tenant_id: str) -> Select[Dataset]:
@@ -25,7 +24,7 @@ def profile_jobs(session: Session, dataset_ids: Sequence[str]) -> dict[str, str]
 
 
 def working_jobs(session: Session, dataset_id: str) -> Sequence[str]:
-    return session.scalars(select(Job.id).where(Job.dataset_id == dataset_id, Job.state.in_(WORKING))).all()
+    return session.scalars(select(Job.id).where(Job.dataset_id == dataset_id, Job.state.not_in(ENDED))).all()
 
 
 def remove(session: Session, dataset: Dataset) -> list[str]:

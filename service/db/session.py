@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.orm import Session
 
 from service.settings import Settings
@@ -89,8 +89,3 @@ def _configure_sqlite(connection: sqlite3.Connection, record: Any) -> None:
 def _begin_sqlite(connection: Any) -> None:
     immediate = connection.get_execution_options().get("populace_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def engine_of(settings: Settings) -> Engine:
-    """The engine alone, for migrations."""
-    return Database(settings).engine

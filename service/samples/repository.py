@@ -4,8 +4,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import Job, Report, Sample
-
-WORKING = ("queued", "running", "cancelling")
+from service.jobs.lifecycle.types import ENDED
 
 
 def of_tenant(tenant_id: str) -> Select[Sample]:
@@ -17,7 +16,7 @@ def get(session: Session, tenant_id: str, sample_id: str) -> Sample | None:
 
 
 def in_use(session: Session, sample_id: str) -> bool:
-    query = select(Job.id).where(Job.sample_id == sample_id, Job.state.in_(WORKING))
+    query = select(Job.id).where(Job.sample_id == sample_id, Job.state.not_in(ENDED))
     return session.scalar(query.limit(1)) is not None
 
 

@@ -4,8 +4,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import Job, Report, Sample, Synthesizer
-
-WORKING = ("queued", "running", "cancelling")
+from service.jobs.lifecycle.types import ENDED
 
 
 def of_tenant(tenant_id: str) -> Select[Synthesizer]:
@@ -17,7 +16,7 @@ def get(session: Session, tenant_id: str, synthesizer_id: str) -> Synthesizer | 
 
 
 def in_use(session: Session, synthesizer_id: str) -> bool:
-    query = select(Job.id).where(Job.synthesizer_id == synthesizer_id, Job.state.in_(WORKING))
+    query = select(Job.id).where(Job.synthesizer_id == synthesizer_id, Job.state.not_in(ENDED))
     return session.scalar(query.limit(1)) is not None
 
 
