@@ -36,12 +36,14 @@ class Layout:
     """Shapes that the generator needs. S slots in table order; W cells in all.
 
     sizes (S,): cells of each slot. parents (S,): for a fine slot the slot of its coarse cell, else -1. fine: for a
-    fine slot the number of its cells that each coarse cell has (coarse,), else None.
+    fine slot the number of its cells that each coarse cell has (coarse,), else None. missing (S,): missing codes among
+    the cells of each slot, the last ones; () where there are none.
     """
 
     sizes: tuple[int, ...]
     parents: tuple[int, ...]
     fine: tuple[Array | None, ...]
+    missing: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -66,12 +68,14 @@ class TableEncoding:
         sizes: list[int] = []
         parents: list[int] = []
         fine: list[Array | None] = []
+        missing: list[int] = []
         for column in self.columns:
             here = column.sizes
+            missing += [len(column.missing), 0][: len(here)]
             parents += [-1] if len(here) == 1 else [-1, len(sizes)] if here else []
             fine += [None] if len(here) == 1 else [None, column.fine] if here else []
             sizes += here
-        return Layout(tuple(sizes), tuple(parents), tuple(fine))
+        return Layout(tuple(sizes), tuple(parents), tuple(fine), tuple(missing))
 
     @cached_property
     def slots(self) -> dict[str, slice]:

@@ -4,12 +4,11 @@ marginals.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from models.gan.network import pieces
-from models.gan.sampler import BLOCK, Sampler, pick, strata
+from models.gan.sampler import BLOCK, Draws, Sampler
 from models.gan.trainer import Rows, Trainer
 from models.progress import SILENT, Progress
 from models.rng import key
@@ -29,10 +28,10 @@ def settle(trainer: Trainer, order: tuple[int, ...], shares: Tensor, seed: int, 
     sampler = Sampler(trainer.model, layout, order, progress)
     blocks = ROWS // BLOCK if len(order) <= 60 else 1
     slots = len(order)
-    u = np.concatenate([strata(key(seed, "settle"), b, slots) for b in range(blocks)])
-    uniforms = torch.from_numpy(u).to(device)
-    cells = torch.zeros(len(u), slots, dtype=torch.int64, device=device)
-    h = sampler.start.expand(len(u), -1).clone()
+    draws = [Draws.of(key(seed, "settle"), b, layout, device) for b in range(blocks)]
+    rows = blocks * BLOCK
+    cells = torch.zeros(rows, slots, dtype=torch.int64, device=device)
+    h = sampler.start.expand(rows, -1).clone()
     for slot in order:
         progress.check()
         parent = layout.parents[slot]
@@ -44,7 +43,7 @@ def settle(trainer: Trainer, order: tuple[int, ...], shares: Tensor, seed: int, 
             ]
         )
         a, b = int(layout.offsets[slot]), int(layout.offsets[slot + 1])
-        goal, count = shares[a:b], shares[a:b] * len(u)
+        goal, count = shares[a:b], shares[a:b] * rows
         shift = torch.zeros_like(goal)
         for _ in range(6):
             q = p * shift.exp()
@@ -53,7 +52,8 @@ def settle(trainer: Trainer, order: tuple[int, ...], shares: Tensor, seed: int, 
             step = ((goal + 1e-7) / (mean + 1e-7)).log() * (count / (count + 5))
             shift = (shift + step).clamp(-2, 2)
         trainer.model.head_bias[a:b] += shift
-        cells[:, slot] = pick(p * shift.exp(), uniforms[:, slot])
+        parts = zip(pieces(p * shift.exp(), BLOCK), draws, strict=True)
+        cells[:, slot] = torch.cat([draw(part, slot) for part, draw in parts])
         h += sampler.entry[slot][cells[:, slot]]
 
 

@@ -10,7 +10,7 @@ therefore go first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,12 +22,12 @@ from models.encoding.cells import Array
 from models.encoding.encoding import Layout
 from models.gan.network import Generator, pieces
 from models.progress import SILENT, Progress
-from models.rng import stream
+from models.rng import key, stream
 
 BLOCK = 8_192
 """Rows that share one stream: those of a block are drawn together."""
-STRATA = 256
-"""Rows over which the uniforms of a slot are spread evenly."""
+GROUP = 256
+"""Rows over which draws are spread evenly; a block is drawn in whole groups, whichever of its rows are asked for."""
 ROUNDS = 12
 """Rounds of candidates for rows that have none yet; each round doubles the candidates of a row."""
 
@@ -102,10 +102,16 @@ class Sampler:
 
     @torch.no_grad()
     def _walk(
-        self, slots: Sequence[int], h: Tensor, cells: Tensor, uniforms: Tensor, pins: Mapping[int, Pin]
+        self,
+        slots: Sequence[int],
+        h: Tensor,
+        cells: Tensor,
+        draw: Callable[[Tensor, int], Tensor],
+        pins: Mapping[int, Pin],
     ) -> Tensor:
-        """Draw these slots in place, given first-layer sums h (B, H). -> product of the accepted masses, less the
-        first.
+        """Draw these slots in place, given first-layer sums h (B, H); draw: (masses (B, K), slot) -> cells (B,).
+
+        -> product of the accepted masses, less the first.
         """
         weight = torch.ones(len(h), device=self.device)
         free = True  # nothing random has been drawn yet: masses are the same for all rows
@@ -120,7 +126,7 @@ class Sampler:
                 mass = p.sum(1)
                 if not free:
                     weight = weight * mass
-            cells[:, slot] = pick(p, uniforms[:, slot])
+            cells[:, slot] = draw(p, slot)
             if pin is None or int((p[:1] > 0).sum()) != 1:
                 free = False
             h += self.entry[slot][cells[:, slot]]
@@ -131,18 +137,20 @@ class Sampler:
     ) -> tuple[Array, Array]:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
         slots = len(self.layout.sizes)
-        u = strata(seed, number, slots + uniforms)[first:last]
-        cells = torch.zeros(last - first, slots, dtype=torch.int64, device=self.device)
-        h = self.start.expand(last - first, -1).clone()
+        begin, end = first // GROUP * GROUP, -(-last // GROUP) * GROUP
+        draw = Draws.of(seed, number, self.layout, self.device).part(begin, end)
+        cells = torch.zeros(end - begin, slots, dtype=torch.int64, device=self.device)
+        h = self.start.expand(end - begin, -1).clone()
         if len(pins.first) > 1:
-            self._accept(pins.first, pins.by_slot, number, first, seed, cells)
+            self._accept(pins.first, pins.by_slot, number, begin, seed, cells)
             for slot in pins.first:
                 h += self.entry[slot][cells[:, slot]]
         else:
-            self._walk(pins.first, h, cells, torch.from_numpy(u).to(self.device), pins.by_slot)
+            self._walk(pins.first, h, cells, draw, pins.by_slot)
         done = set(pins.first)
-        self._walk([s for s in self.order if s not in done], h, cells, torch.from_numpy(u).to(self.device), {})
-        return cells.cpu().numpy(), u[:, slots:]
+        self._walk([s for s in self.order if s not in done], h, cells, draw, {})
+        u = strata(seed, number, uniforms)[first:last]
+        return cells[first - begin : last - begin].cpu().numpy(), u
 
     def _accept(
         self,
@@ -162,7 +170,7 @@ class Sampler:
             for rows in pieces(pending, max(1, 2 * BLOCK // tries)):
                 u = self._candidates(seed, number, attempt, first, rows, tries, slots)
                 found = torch.zeros(len(rows) * tries, slots, dtype=torch.int64, device=self.device)
-                weight = self._walk(head, self.start.expand(len(found), -1).clone(), found, u, pins)
+                weight = self._walk(head, self.start.expand(len(found), -1).clone(), found, _by(u), pins)
                 accepted = (u[:, slots] < weight).view(-1, tries)
                 hit = accepted.any(1)
                 # In the last round a row that has none yet takes one of its candidates by their weights.
@@ -205,17 +213,70 @@ def pick(p: Tensor, u: Tensor) -> Tensor:
     return torch.searchsorted(cdf, goal, right=True)[:, 0].clamp_max(p.shape[1] - 1)
 
 
-def strata(seed: int, number: int, columns: int) -> Array:
-    """Uniforms of a block (BLOCK, columns) float32. Every STRATA rows, those of a column fall one into each of STRATA
-    equal strata.
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Draws the cells of a slot for whole groups of rows. Each row is drawn as if it were alone; shares of a sample,
+    however short, scatter less.
 
-    Each is uniform by itself; together they spread evenly, so shares of a sample, however short, scatter less than by
-    independent draws (Latin hypercube sampling; McKay, Beckman and Conover 1979).
+    Among cells it picks by uniforms (B, S) that spread evenly over a group. Whether a cell is missing is decided first,
+    where the slot has missing cells, by systematic sampling with unequal probabilities (Madow 1949) over the rows of a
+    group in random order: as many rows are missing as their probabilities sum to, but for less than one.
+
+    Shape: missing (S,) missing cells at the end of each slot; order (B, S) the rows in random order, group by group;
+    start (B / GROUP, S) uniforms.
+    """
+
+    missing: tuple[int, ...]
+    uniforms: Tensor
+    order: Tensor
+    start: Tensor
+
+    @staticmethod
+    def of(seed: int, number: int, layout: Layout, device: torch.device) -> Draws:
+        """Those of a whole block."""
+        slots, missing = len(layout.sizes), layout.missing or (0,) * len(layout.sizes)
+        source = stream(seed, "missing", number)
+        keys = source.random((BLOCK // GROUP, GROUP, slots if any(missing) else 0), dtype=np.float32)
+        order = (np.argsort(keys, axis=1) + np.arange(0, BLOCK, GROUP)[:, None, None]).reshape(BLOCK, -1)
+        start = source.random((BLOCK // GROUP, slots))
+        uniforms = strata(key(seed, "cells"), number, slots)
+        return Draws(missing, *(torch.from_numpy(a).to(device) for a in (uniforms, order, start)))
+
+    def part(self, begin: int, end: int) -> Draws:
+        """Rows begin..end, both multiples of GROUP."""
+        start = self.start[begin // GROUP : end // GROUP]
+        return Draws(self.missing, self.uniforms[begin:end], self.order[begin:end] - begin, start)
+
+    def __call__(self, p: Tensor, slot: int) -> Tensor:
+        """Masses (B, K), any total above 0, -> cells (B,)."""
+        if self.missing[slot]:
+            values = p.shape[1] - self.missing[slot]
+            share = p[:, values:].sum(1).double() / p.sum(1)
+            at = self.order[:, slot]
+            reached = share[at].view(-1, GROUP).cumsum(1) + self.start[:, slot, None]
+            before = F.pad(reached[:, :-1], (1, 0))
+            before[:, 0] = self.start[:, slot]
+            absent = torch.empty(len(p), dtype=torch.bool, device=p.device)
+            absent[at] = (reached.floor() > before.floor()).flatten()
+            # Rounding must never lead where there is no mass.
+            absent = (absent | (share >= 1)) & (share > 0)
+            p = p * ((torch.arange(p.shape[1], device=p.device) >= values) == absent[:, None])
+        return pick(p, self.uniforms[:, slot])
+
+
+def _by(u: Tensor) -> Callable[[Tensor, int], Tensor]:
+    """Independent draws by uniforms (B, S)."""
+    return lambda p, slot: pick(p, u[:, slot])
+
+
+def strata(seed: int, number: int, columns: int) -> Array:
+    """Uniforms of a block (BLOCK, columns) float32. Every GROUP rows, those of a column fall one into each of GROUP
+    equal strata (Latin hypercube sampling; McKay, Beckman and Conover 1979).
     """
     source = stream(seed, "rows", number)
-    shape = (BLOCK // STRATA, STRATA, columns)
+    shape = (BLOCK // GROUP, GROUP, columns)
     ranks = np.argsort(source.random(shape, dtype=np.float32), axis=1)
-    u = ((ranks + source.random(shape, dtype=np.float32)) / STRATA).astype(np.float32)
+    u = ((ranks + source.random(shape, dtype=np.float32)) / GROUP).astype(np.float32)
     return np.minimum(u, np.float32(1 - 2**-24)).reshape(BLOCK, columns)
 
 

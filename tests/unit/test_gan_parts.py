@@ -11,7 +11,7 @@ from models.errors import InvalidInput
 from models.gan.losses import Blocks, cross_entropy
 from models.gan.masks import Masks
 from models.gan.plan import make_plan, precision, resolution, threads
-from models.gan.sampler import BLOCK, STRATA, strata
+from models.gan.sampler import BLOCK, GROUP, Draws, strata
 from models.options import FitOptions
 
 LAYOUT = Layout((3, 4, 2), (-1, 0, -1), (None, np.array([4, 1, 2]), None))
@@ -48,10 +48,37 @@ def test_uniforms_fill_every_stratum_once_in_any_run_of_rows() -> None:
     u = strata(3, 0, 3)
     assert u.shape == (BLOCK, 3)
     for column in range(3):
-        for rows in u[:, column].reshape(-1, STRATA)[:5]:
-            assert sorted((rows.astype(np.float64) * STRATA).astype(int)) == list(range(STRATA))
+        for rows in u[:, column].reshape(-1, GROUP)[:5]:
+            assert sorted((rows.astype(np.float64) * GROUP).astype(int)) == list(range(GROUP))
     assert abs(np.corrcoef(u[:, 0], u[:, 1])[0, 1]) < 0.05
     assert u.max() < 1
+
+
+def test_as_many_cells_are_missing_as_their_probabilities_sum_to() -> None:
+    layout = Layout((4, 2), (-1, -1), (None, None), (1, 0))
+    generator = torch.Generator().manual_seed(0)
+    p = torch.rand(BLOCK, 4, generator=generator) ** 4 + 1e-3
+    p[:50, 3], p[50:90, :3] = 0, 0
+    share = p[:, 3] / p.sum(1)
+    cells = Draws.of(5, 0, layout, CPU)(p, 0)
+    assert not (cells[:50] == 3).any()
+    assert (cells[50:90] == 3).all()
+    for rows in (cells == 3).double().view(-1, GROUP).sum(1) - share.double().view(-1, GROUP).sum(1):
+        assert abs(rows) < 1
+    part = Draws.of(5, 0, layout, CPU).part(2 * GROUP, 4 * GROUP)
+    assert (part(p[2 * GROUP : 4 * GROUP], 0) == cells[2 * GROUP : 4 * GROUP]).all()
+
+
+def test_every_row_keeps_its_own_probabilities() -> None:
+    layout = Layout((3,), (-1,), (None,), (1,))
+    p = torch.rand(GROUP, 3, generator=torch.Generator().manual_seed(1))
+    p /= p.sum(1, keepdim=True)
+    seen, times = torch.zeros(GROUP, 3), 600
+    for seed in range(times):
+        draws = Draws.of(seed, 0, layout, CPU).part(0, GROUP)
+        seen[torch.arange(GROUP), draws(p, 0)] += 1
+    chi = ((seen - times * p) ** 2 / (times * p * (1 - p))).mean()
+    assert 0.85 < chi < 1.15
 
 
 @pytest.mark.parametrize("rows", [12, 100, 900, 30_000, 600_000])
