@@ -114,7 +114,9 @@ class Trainer:
                 self._validate(running)
                 last = last or self.state.waited >= self.plan.patience
             if self.state.step % 10 == 0 or last:
-                progress.update(span * min(1.0, share), f"step {self.state.step}", step=self.state.step, loss=running)
+                values = {"step": self.state.step, "loss": running} | self._validated()
+                message = f"step {self.state.step}, loss {running:.4g}"
+                progress.update(span * min(1.0, share), message, **values)
             self.state.done = last
             if checkpoint is not None and (last or time.monotonic() - saved > wait):
                 started = time.monotonic()
@@ -163,6 +165,10 @@ class Trainer:
             self.best = {k: v.clone() for k, v in self.ema.items()}
         else:
             self.state.waited += 1
+
+    def _validated(self) -> dict[str, float]:
+        """The latest validation loss, where there is one."""
+        return {k: v for k, v in (self.state.curve or [{}])[-1].items() if k == "validation"}
 
     def _point(self, running: float, validation: float) -> dict[str, float]:
         point = {"step": self.state.step, "loss": running, "validation": validation, "seconds": self.state.seconds}

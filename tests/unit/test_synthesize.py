@@ -192,6 +192,26 @@ def test_training_that_was_interrupted_ends_in_the_same_weights(
     assert [p["step"] for p in resumed.manifest["curve"]] == [p["step"] for p in synthesizer.manifest["curve"]]
 
 
+class Listener(Silent):
+    """Keeps the figures of every update."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, float]] = []
+
+    def update(self, fraction: float, message: str = "", **values: float) -> None:
+        self.heard.append(values)
+
+
+def test_progress_tells_the_losses(real: Table) -> None:
+    heard = Listener()
+    made = fit(real, options=FitOptions(**{**OPTIONS.to_json(), "steps": 110}), progress=heard)
+    told = [values for values in heard.heard if "loss" in values]
+    assert [values["step"] for values in told] == list(range(10, 111, 10))
+    assert "validation" not in told[0]
+    curve = {p["step"]: p["validation"] for p in made.manifest["curve"]}
+    assert (told[-2]["validation"], told[-1]["validation"]) == (curve[100], curve[110])
+
+
 def test_a_checkpoint_of_other_options_is_not_resumed(real: Table, tmp_path: Path) -> None:
     few = FitOptions(**{**OPTIONS.to_json(), "steps": 3})
     fit(real, options=few, checkpoint=tmp_path)
