@@ -72,7 +72,7 @@ def _distances(context: Context) -> Part:
     real, holdout = sample(context.real, rows, rng), sample(context.holdout, rows, rng)
     space = Space(context.real)
     training_place, holdout_place = space.place(real), space.place(holdout)
-    control = float(np.median(_nearest(space.place(holdout), training_place)))
+    control = float(np.median(nearest(space.place(holdout), training_place)))
     read, ratio, closest = {}, {}, {}
     tables = {
         "synthetic": sample(context.synthetic, most, rng),
@@ -82,7 +82,7 @@ def _distances(context: Context) -> Part:
     for name, table in tables.items():
         context.progress.check()
         place = space.place(table)
-        near, far = _nearest(place, training_place), _nearest(place, holdout_place)
+        near, far = nearest(place, training_place), nearest(place, holdout_place)
         read[name] = float(np.mean(near < far) + 0.5 * np.mean(near == far))
         ratio[name] = float(np.median(near)) / control if control > 0 else None
         closest[name] = np.percentile(near, (1, 5, 25, 50, 75, 95)).tolist()
@@ -106,7 +106,7 @@ def _distances(context: Context) -> Part:
             ratio["floor"], None, None, "target", 1.0, "ratio", ratio_note,
         ),
     ]  # fmt: skip
-    held = np.percentile(_nearest(holdout_place, training_place), (1, 5, 25, 50, 75, 95)).tolist()
+    held = np.percentile(nearest(holdout_place, training_place), (1, 5, 25, 50, 75, 95)).tolist()
     section = {"percentiles": [1, 5, 25, 50, 75, 95], "distance_to_training": {**closest, "holdout": held}}
     return Part(metrics, {"disclosure": section}, {"distance_rows": rows})
 
@@ -131,7 +131,7 @@ class Space:
         return np.ascontiguousarray(numbers), np.ascontiguousarray(codes[:, self._codes].T.astype(np.int32))
 
 
-def _nearest(points: tuple[Floats, np.ndarray], known: tuple[Floats, np.ndarray]) -> Floats:
+def nearest(points: tuple[Floats, np.ndarray], known: tuple[Floats, np.ndarray]) -> Floats:
     """Distance of each point to its nearest known row (N,); rounded, so that equal distances tie."""
     x, a = points
     y, b = known
