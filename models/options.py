@@ -38,7 +38,7 @@ class FitOptions:
     of the generator. direct: distinct numbers up to which each has a cell; coarse, fine: quantile bins of the others.
     adversarial: auto (only if a discriminator sees a difference), always, never; the better weights are kept in any
     case. device: auto takes CUDA where there is one. threads: of the CPU. max_time: seconds of training, after which
-    it ends.
+    it ends. derive: columns that follow from another one are looked up, not drawn.
     """
 
     seed: int = 0
@@ -56,11 +56,14 @@ class FitOptions:
     device: str = "auto"
     threads: int | None = None
     max_time: float | None = None
+    derive: bool = True
 
     def __post_init__(self) -> None:
         for name, choices in (("adversarial", ADVERSARIAL), ("device", DEVICES)):
             if getattr(self, name) not in choices:
                 raise _bad(name, f"must be one of {', '.join(choices)}")
+        if not isinstance(self.derive, bool):
+            raise _bad("derive", "must be true or false")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is None and name not in ("seed", "holdout"):

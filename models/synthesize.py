@@ -24,7 +24,7 @@ import torch
 from models.artifacts import TRAIN_AGAIN, read_bundle, write_bundle
 from models.conditions import Condition, parse_conditions
 from models.encoding.cells import Array
-from models.encoding.encoding import TableEncoding, conditions_by_column, encoding_from, fit_encoding
+from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding, restrictions_by_column
 from models.errors import InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
 from models.gan.fitting import fit_generator
 from models.gan.network import Generator
@@ -128,7 +128,8 @@ def fit(
         raise InvalidData(message, hint=f"Provide at least {MIN_ROWS} rows beside the holdout.")
     with _threads(threads(options)):
         progress.step("encode")
-        encoding = fit_encoding(train, resolution(len(train), len(table.schema.columns), options), progress)
+        cut = resolution(len(train), len(table.schema.columns), options)
+        encoding = fit_encoding(train, cut, progress, derive=options.derive)
         codes = encoding.encode(train, progress)
         progress.step("train")
         plan = make_plan(len(train), encoding.layout, options)
@@ -156,6 +157,7 @@ def fit(
         "plan": plan.to_json(),
         "slots": len(encoding.layout.sizes),
         "width": encoding.layout.width,
+        "derived": {d.column.name: d.source for d in encoding.derived},
         "parameters": sum(p.numel() for p in fitted.model.parameters()),
         **fitted.facts,
     }
@@ -194,9 +196,10 @@ def sample_batches(
         raise InvalidInput(
             f"Rows must lie between 0 and {MAX_SAMPLE}, and start at 0 or above.", hint="Draw more in further samples."
         )
-    conditions = conditions_by_column(synthesizer.encoding, _conditions(synthesizer.schema, where))
+    restrictions = restrictions_by_column(synthesizer.encoding, _conditions(synthesizer.schema, where))
+    conditions = {name: r.condition for name, r in restrictions.items() if r.condition is not None}
     shares = torch.from_numpy(np.array(synthesizer.frequencies))
-    pins = make_pins(synthesizer.encoding, conditions, shares, synthesizer.order)
+    pins = make_pins(synthesizer.encoding, restrictions, shares, synthesizer.order)
     options = FitOptions.from_json(synthesizer.manifest["options"])
     return _draw(synthesizer, rows, conditions, pins, options, options.seed if seed is None else seed, start, progress)
 

@@ -26,6 +26,10 @@ class Categories:
     column: Column
     cell_of: Array
     fine: Array
+    exact = True
+
+    def knows(self, values: Array) -> Array:
+        return np.asarray(self.cell_of[values.astype(np.int64), 0] >= 0)
 
     def encode(self, values: Array) -> Array:
         cells = self.cell_of[values.astype(np.int64)]

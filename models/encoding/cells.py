@@ -25,9 +25,10 @@ class Restriction:
     """What a condition leaves of a column's cells.
 
     mass (coarse, fine): share of each cell's values that meet it, 0 to 1; fine is 1 for a column of one slot.
+    condition: what decoded values must meet beside; None where the cells say it all.
     """
 
-    condition: Condition
+    condition: Condition | None
     mass: Array
 
 
@@ -39,6 +40,13 @@ class Codec(Protocol):
 
     @property
     def fine(self) -> Array: ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether every cell is one value."""
+
+    def knows(self, values: Array) -> Array:
+        """Which values (N,) have a cell: bool (N,)."""
 
     def encode(self, values: Array) -> Array:
         """Values (N,) -> cells (N, 2): coarse, fine. Raises InvalidData where a value has no cell."""

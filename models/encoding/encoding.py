@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from models.conditions import Condition
 from models.encoding.categorical import categories_from, fit_categories
-from models.encoding.cells import Array, Codec, ColumnCells, need
+from models.encoding.cells import Array, Codec, ColumnCells, Restriction, need
+from models.encoding.derived import Derived, derived_from, find_derived
 from models.encoding.numeric import curve_from, fit_curve
 from models.encoding.surrogates import Surrogate, fit_surrogate, surrogate_from
 from models.errors import Detail, InvalidArtifact, InvalidCondition
@@ -56,12 +57,12 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class TableEncoding:
-    """columns: the modelled ones. surrogates: the others. copies: (column, earlier column that it repeats)."""
+    """columns: the modelled ones. derived: those that follow from another. surrogates: the others."""
 
     schema: Schema
     columns: tuple[ColumnCells, ...]
     surrogates: tuple[Surrogate, ...]
-    copies: tuple[tuple[str, str], ...]
+    derived: tuple[Derived, ...] = field(default=())
 
     @cached_property
     def layout(self) -> Layout:
@@ -86,10 +87,27 @@ class TableEncoding:
             at += len(column.sizes)
         return out
 
+    @property
+    def copies(self) -> tuple[tuple[str, str], ...]:
+        """(column, the column that it repeats word for word)."""
+        return tuple((d.column.name, d.source) for d in self.derived if d.lookup is None)
+
     def cells(self, name: str) -> ColumnCells:
-        """The modelled column of this name, or the one that it repeats."""
-        name = dict(self.copies).get(name, name)
+        """The modelled column of this name, or the one that it follows from."""
+        sources = {d.column.name: d.source for d in self.derived}
+        while name in sources:
+            name = sources[name]
         return next(c for c in self.columns if c.column.name == name)
+
+    def restrict(self, condition: Condition) -> tuple[ColumnCells, Restriction]:
+        """The modelled column that a condition falls on, and what the condition leaves of its cells."""
+        by_name = {d.column.name: d for d in self.derived}
+        while (found := by_name.get(condition.column)) is not None:
+            if found.lookup is not None:
+                return self.cells(condition.column), Restriction(None, found.lookup.mass(condition))
+            condition = replace(condition, column=found.source)
+        column = self.cells(condition.column)
+        return column, column.restrict(condition)
 
     def encode(self, table: Table, progress: Progress = SILENT) -> Array:
         """Rows -> cells (N, S), of the smallest type that holds them."""
@@ -117,8 +135,12 @@ class TableEncoding:
         first = 2 * len(self.columns)
         for i, surrogate in enumerate(self.surrogates):
             done[surrogate.column.name] = surrogate.draw(rows, uniforms[:, first + i])
-        for name, earlier in self.copies:
-            done[name] = done[earlier]
+        for derived in self.derived:
+            if derived.lookup is None:
+                done[derived.column.name] = done[derived.source]
+            else:
+                values = derived.lookup.decode(cells[:, self.slots[derived.source]])
+                done[derived.column.name] = write_values(values, derived.column)
         return pa.table([done[n] for n in self.schema.names], names=self.schema.names)
 
     @property
@@ -132,11 +154,15 @@ class TableEncoding:
                 {"name": c.column.name, "missing": list(c.missing), "codec": c.codec.to_json()} for c in self.columns
             ],
             "surrogates": [s.to_json() for s in self.surrogates],
-            "copies": [list(c) for c in self.copies],
+            "derived": [d.to_json() for d in self.derived],
         }
 
     def tensors(self) -> dict[str, Array]:
-        return {f"encoding.{i}.{k}": v for i, c in enumerate(self.columns) for k, v in c.codec.tensors().items()}
+        parts: dict[str, Sequence[Codec | Derived]] = {
+            "encoding": [c.codec for c in self.columns],
+            "derived": self.derived,
+        }
+        return {f"{p}.{i}.{k}": v for p, xs in parts.items() for i, x in enumerate(xs) for k, v in x.tensors().items()}
 
 
 def encoding_from(schema: Schema, raw: Mapping[str, Any], tensors: Mapping[str, Array]) -> TableEncoding:
@@ -145,21 +171,45 @@ def encoding_from(schema: Schema, raw: Mapping[str, Any], tensors: Mapping[str, 
         columns = []
         for i, item in enumerate(need(raw, "columns", list)):
             column = schema[need(item, "name", str)]
-            mine = {k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"encoding.{i}.")}
+            mine = _under(tensors, f"encoding.{i}.")
             spec = need(item, "codec", dict)
             codec: Codec = (
                 categories_from(column, mine) if spec.get("type") == "categories" else curve_from(column, spec, mine)
             )
             columns.append(ColumnCells(column, codec, tuple(map(int, need(item, "missing", list)))))
         surrogates = [surrogate_from(schema[need(s, "name", str)], s) for s in need(raw, "surrogates", list)]
-        copies = tuple((str(a), str(b)) for a, b in need(raw, "copies", list))
+        known = {c.column.name: c for c in columns}
+        derived: list[Derived] = []
+        for i, item in enumerate(need(raw, "derived", list)):
+            derived.append(derived_from(schema, item, _under(tensors, f"derived.{i}."), known))
+        _check_names(schema, columns, derived, surrogates)
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InvalidArtifact(f"The synthesizer's encoding is malformed: {error}.", hint="Train again.") from None
-    return TableEncoding(schema, tuple(columns), tuple(surrogates), copies)
+    return TableEncoding(schema, tuple(columns), tuple(surrogates), tuple(derived))
 
 
-def fit_encoding(table: Table, resolution: Resolution, progress: Progress = SILENT) -> TableEncoding:
-    """Choose the cells of every column from the training rows."""
+def _under(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _check_names(
+    schema: Schema, columns: Sequence[ColumnCells], derived: Sequence[Derived], surrogates: Sequence[Surrogate]
+) -> None:
+    """Every column of the schema comes once, and a derived one after its source. Raises ValueError."""
+    before = {c.column.name for c in columns}
+    for d in derived:
+        if d.source not in before:
+            raise ValueError("a derived column without its source")
+        before.add(d.column.name)
+    names = [x.column.name for part in (columns, derived, surrogates) for x in part]
+    if sorted(names) != sorted(schema.names):
+        raise ValueError("the columns")
+
+
+def fit_encoding(
+    table: Table, resolution: Resolution, progress: Progress = SILENT, *, derive: bool = True
+) -> TableEncoding:
+    """Choose the cells of every column from the training rows. derive: columns that follow from another need none."""
     copies = _copies(table)
     repeated = dict(copies)
     columns, surrogates = [], []
@@ -170,7 +220,9 @@ def fit_encoding(table: Table, resolution: Resolution, progress: Progress = SILE
             surrogates.append(fit_surrogate(table.data.column(column.name), column))
         elif column.name not in repeated:
             columns.append(_fit_column(table, column, resolution))
-    return TableEncoding(table.schema, tuple(columns), tuple(surrogates), copies)
+    derived, kept = find_derived(table, columns, progress) if derive else ((), tuple(columns))
+    repeats = tuple(Derived(table.schema[name], source) for name, source in copies)
+    return TableEncoding(table.schema, kept, tuple(surrogates), derived + repeats)
 
 
 def _copies(table: Table) -> tuple[tuple[str, str], ...]:
@@ -222,16 +274,27 @@ def _decimals(column: Column) -> int:
     return column.decimals
 
 
-def conditions_by_column(encoding: TableEncoding, conditions: Sequence[Condition]) -> dict[str, Condition]:
-    """Conditions by modelled column, one on a repeating column moved to the column that it repeats.
+def restrictions_by_column(encoding: TableEncoding, conditions: Sequence[Condition]) -> dict[str, Restriction]:
+    """What the conditions leave of the modelled columns' cells, those on a derived column falling on its source.
 
-    Raises InvalidCondition where two fall on one column.
+    Raises InvalidCondition where no cell is left, or two fall on a column whose cells are not single values.
     """
-    out: dict[str, Condition] = {}
+    out: dict[str, Restriction] = {}
     for condition in conditions:
-        name = encoding.cells(condition.column).column.name
-        if name in out:
-            what = f"There are two conditions on {name!r}, or on columns that repeat it."
-            raise InvalidCondition(what, hint="Join them into one.", errors=[Detail(("column", name), what)])
-        out[name] = replace(condition, column=name)
+        column, found = encoding.restrict(condition)
+        name = column.column.name
+        before = out.get(name)
+        if before is not None:
+            if not column.codec.exact:
+                what = f"There are two conditions on {name!r}, or on columns that repeat it."
+                raise InvalidCondition(what, hint="Join them into one.", errors=[Detail(("column", name), what)])
+            found = Restriction(None, before.mass * found.mass)
+        if not found.mass.any():
+            asked = condition.column
+            what = "no row that was learnt from comes near the condition"
+            what += " beside the others" if before is not None else ""
+            raise InvalidCondition(
+                f"Column {asked!r}: {what}.", hint="Widen the condition.", errors=[Detail(("column", asked), what)]
+            )
+        out[name] = found
     return out

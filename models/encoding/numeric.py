@@ -47,11 +47,18 @@ class Curve:
     def fine(self) -> Array:
         return np.bincount(self.coarse_of)
 
+    @property
+    def exact(self) -> bool:
+        return bool((self.low == self.high).all())
+
     def _leaf(self) -> Array:
         """Leaf of every cell: (coarse, max fine), -1 where there is none."""
         out = np.full((len(self.fine), int(self.fine.max(initial=1))), -1, np.int64)
         out[self.coarse_of, self.fine_of] = np.arange(len(self.low))
         return out
+
+    def knows(self, values: Array) -> Array:
+        return np.full(len(values), len(self.low) > 0)
 
     def encode(self, values: Array) -> Array:
         # The border between two leaves lies half-way between them: a value on the grid always finds its own.

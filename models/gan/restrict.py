@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from models.conditions import Condition
 from models.encoding.cells import Restriction
 from models.encoding.encoding import TableEncoding
-from models.errors import Detail, InvalidCondition
 from models.gan.sampler import Pin, Pins
 
 CHEAP = 1 / 6
@@ -18,25 +16,18 @@ CHEAP = 1 / 6
 
 
 def make_pins(
-    encoding: TableEncoding, conditions: Mapping[str, Condition], shares: Tensor, order: Sequence[int]
+    encoding: TableEncoding, restrictions: Mapping[str, Restriction], shares: Tensor, order: Sequence[int]
 ) -> Pins:
-    """conditions: by modelled column. shares (W,): marginal share of each cell. order: slots as drawn without
+    """restrictions: by modelled column. shares (W,): marginal share of each cell. order: slots as drawn without
     conditions.
 
     Where enough rows will be accepted, the drawing order stays: it is learnt best. Else the conditioned columns come
     first: those pinned to a single cell, then the others by ascending mass, so that fewer candidates are rejected.
-    Raises InvalidCondition where no cell of a column meets its condition.
     """
     ranked: list[tuple[float, list[Pin]]] = []
     accepted = 1.0
     offsets = encoding.layout.offsets
-    for name, condition in conditions.items():
-        restriction = encoding.cells(name).restrict(condition)
-        if not restriction.mass.any():
-            what = "no row that was learnt from comes near the condition"
-            raise InvalidCondition(
-                f"Column {name!r}: {what}.", hint="Widen the condition.", errors=[Detail(("column", name), what)]
-            )
+    for name, restriction in restrictions.items():
         at = range(len(encoding.layout.sizes))[encoding.slots[name]]
         if at:
             possible = torch.from_numpy(restriction.mass.max(1) > 0)

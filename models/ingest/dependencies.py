@@ -68,17 +68,17 @@ def find_dependencies(
         check()
         if rows < _SUPPORT * tallies[i].size:
             continue
-        for b in np.flatnonzero(_agree(sample[:, a], sample)):
+        for b in np.flatnonzero(agree(sample[:, a], sample)):
             j = chosen[int(b)]
             larger = (tallies[j].size, i) > (tallies[i].size, j)
             if i == j or larger or rows - tallies[j].top_rows < max(10, _SUPPORT * 2):
                 continue
-            if _agree(codes[i], codes[j][:, None])[0] and _supported(codes[i], codes[j], tallies[j].top):
+            if agree(codes[i], codes[j][:, None])[0] and _supported(codes[i], codes[j], tallies[j].top):
                 out.append(Dependency((columns[i].name,), columns[j].name))
     return tuple(out)
 
 
-def _agree(determinant: Codes, others: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+def agree(determinant: Codes, others: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     """Which columns of others (N, K) are functions of determinant (N,)."""
     first = np.zeros(int(determinant.max(initial=0)) + 1, np.int64)
     first[determinant[::-1]] = np.arange(len(determinant))[::-1]

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from models.conditions import Condition, parse_conditions
+from models.encoding.encoding import restrictions_by_column
 from models.errors import Cancelled, InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
 from models.gan.restrict import make_pins
 from models.gan.sampler import BLOCK, Pin, Sampler
@@ -119,7 +120,7 @@ def test_conditions_leave_the_distribution_unbiased(synthesizer: Synthesizer) ->
     encoding = synthesizer.encoding
     where = parse_conditions(["wage>=40000", "age>=30", "born<1980-06-15"], synthesizer.schema)
     shares = torch.from_numpy(synthesizer.frequencies)
-    pins = make_pins(encoding, {c.column: c for c in where}, shares, synthesizer.order)
+    pins = make_pins(encoding, restrictions_by_column(encoding, where), shares, synthesizer.order)
     head = list(pins.first)
     order = [*head, *(s for s in synthesizer.order if s not in head)]
     free = Sampler(synthesizer.model, encoding.layout, order)
