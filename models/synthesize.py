@@ -27,6 +27,7 @@ from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding, restrictions_by_column
 from models.errors import InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
 from models.gan.fitting import fit_generator
+from models.gan.impute import Imputed, impute_table
 from models.gan.network import Generator
 from models.gan.plan import device, make_plan, precision, resolution, threads
 from models.gan.restrict import make_pins
@@ -37,7 +38,7 @@ from models.rng import stream
 from models.schema import Schema, schema_from_json
 from models.table import Table
 
-__all__ = ["FitOptions", "Synthesizer", "fit", "sample", "sample_batches", "split"]
+__all__ = ["FitOptions", "Imputed", "Synthesizer", "fit", "impute", "sample", "sample_batches", "split"]
 
 MIN_ROWS = 10
 """Training rows below which nothing is fitted."""
@@ -214,12 +215,10 @@ def _draw(
     start: int,
     progress: Progress,
 ) -> Iterator[pa.RecordBatch]:
-    encoding, slots = synthesizer.encoding, len(synthesizer.encoding.layout.sizes)
-    on = device(replace(options, device="auto"))
-    model = synthesizer.model.to(on)
-    model.compute = precision(on)
-    pins = pins.to(on)
-    sampler = Sampler(model, encoding.layout, synthesizer.order, progress) if slots else None
+    encoding = synthesizer.encoding
+    sampler = _sampler(synthesizer, options, progress)
+    if sampler is not None:
+        pins = pins.to(sampler.device)
     done = 0
     while done < rows:
         number, first = divmod(start + done, BLOCK)
@@ -235,6 +234,43 @@ def _draw(
         done += last - first
         progress.update(done / rows, f"{done} rows", rows=done)
         progress.check()
+
+
+def impute(
+    synthesizer: Synthesizer,
+    data: Any,
+    columns: Sequence[str] | None = None,
+    *,
+    codes: Sequence[str] | None = None,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Imputed:
+    """Fill missing cells of a table by draws from the generator, given the known cells of their rows.
+
+    data: Table or pandas DataFrame with the synthesizer's columns. columns: those to fill (None: all modelled ones).
+    codes: missing codes to fill (None: every one), so that a code with a meaning of its own, such as "not applicable",
+    can be left. Another seed is another draw. All other cells keep their spelling. The result holds REAL rows.
+
+    Raises InvalidInput for other columns, InvalidSchema and InvalidData (column and line) for a cell that the
+    synthesizer's schema does not allow, Cancelled. A label that the schema knows and no training row had tells nothing
+    about its row.
+    """
+    table = _as_table(data)
+    options = FitOptions.from_json(synthesizer.manifest["options"])
+    with _threads(threads(options)):
+        return impute_table(
+            synthesizer.encoding, _sampler(synthesizer, options, progress), table, columns, codes, seed, progress
+        )
+
+
+def _sampler(synthesizer: Synthesizer, options: FitOptions, progress: Progress) -> Sampler | None:
+    """On the fastest device there is; None where the table is constant."""
+    if not synthesizer.encoding.layout.sizes:
+        return None
+    on = device(replace(options, device="auto"))
+    model = synthesizer.model.to(on)
+    model.compute = precision(on)
+    return Sampler(model, synthesizer.encoding.layout, synthesizer.order, progress)
 
 
 def _conditions(schema: Schema, where: Sequence[str | Condition]) -> list[Condition]:

@@ -35,7 +35,7 @@ class Group:
     @property
     def open(self) -> Array:
         """Rows that have no value yet and want one."""
-        return np.logical_or.reduce(list(self.wanted.values())) & (self.values.missing >= 0)
+        return np.asarray(np.logical_or.reduce(list(self.wanted.values())) & (self.values.missing >= 0))
 
 
 @dataclass(frozen=True, eq=False)
