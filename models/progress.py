@@ -11,6 +11,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "synthesize": ("read", "profile", "encode", "train", "sample", "evaluate", "publish"),
     "sample": ("read", "sample", "publish"),
     "evaluate": ("read", "evaluate", "publish"),
+    "tune": ("read", "profile", "tune", "publish"),
 }
 """Steps of each kind of job, in order (DESIGN.md section 3)."""
 
@@ -27,6 +28,9 @@ class Progress(Protocol):
     def checkpoint(self, folder: Path, **meta: Any) -> None:
         """A complete checkpoint lies in `folder` and can be kept."""
 
+    def event(self, type: str, data: Mapping[str, Any]) -> None:
+        """Something worth a line of its own in the job's log, e.g. a trial of a search. data: JSON."""
+
     def check(self) -> None:
         """Raise errors.Cancelled if the work should stop."""
 
@@ -41,6 +45,9 @@ class Silent:
         return None
 
     def checkpoint(self, folder: Path, **meta: Any) -> None:
+        return None
+
+    def event(self, type: str, data: Mapping[str, Any]) -> None:
         return None
 
     def check(self) -> None:

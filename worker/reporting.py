@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -60,6 +61,9 @@ class Reporter:
             "checkpoint", file=self._packed.name, meta={k: v for k, v in meta.items() if isinstance(v, int | float)}
         )
 
+    def event(self, type: str, data: Mapping[str, Any]) -> None:
+        self.say("event", name=type, data=dict(data))
+
     def check(self) -> None:
         if self.stop.is_set():
             raise Cancelled("The work was stopped.")
@@ -79,6 +83,9 @@ class Part:
 
     def checkpoint(self, folder: Path, **meta: Any) -> None:
         return None
+
+    def event(self, type: str, data: Mapping[str, Any]) -> None:
+        self._whole.event(type, data)
 
     def check(self) -> None:
         self._whole.check()

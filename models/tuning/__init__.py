@@ -1,0 +1,1 @@
+"""Search of training options: trials on rows held out inside the training part. Optuna is imported when it begins."""
