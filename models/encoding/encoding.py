@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.conditions import Condition
-from models.encoding.categorical import categories_from, fit_categories
+from models.encoding.categorical import MAX_CELLS, categories_from, fit_categories
 from models.encoding.cells import Array, Codec, ColumnCells, Restriction, need
-from models.encoding.derived import Derived, derived_from, find_derived
+from models.encoding.derived import SAMPLE, Derived, derived_from, find_derived
 from models.encoding.numeric import curve_from, fit_curve
 from models.encoding.surrogates import Surrogate, fit_surrogate, surrogate_from
 from models.errors import Detail, InvalidArtifact, InvalidCondition
@@ -220,9 +220,13 @@ def fit_encoding(
             surrogates.append(fit_surrogate(table.data.column(column.name), column))
         elif column.name not in repeated:
             columns.append(_fit_column(table, column, resolution))
-    derived, kept = find_derived(table, columns, progress) if derive else ((), tuple(columns))
+    derived: tuple[Derived, ...] = ()
+    if derive:
+        derived, kept = find_derived(table, [_as_codes(table, c, resolution) for c in columns], progress)
+        sources, binned = {d.source for d in derived}, {c.column.name: c for c in columns}
+        columns = [c if c.column.name in sources else binned[c.column.name] for c in kept]
     repeats = tuple(Derived(table.schema[name], source) for name, source in copies)
-    return TableEncoding(table.schema, kept, tuple(surrogates), derived + repeats)
+    return TableEncoding(table.schema, tuple(columns), tuple(surrogates), derived + repeats)
 
 
 def _copies(table: Table) -> tuple[tuple[str, str], ...]:
@@ -235,6 +239,17 @@ def _copies(table: Table) -> tuple[tuple[str, str], ...]:
             if pc.all(same).as_py():
                 first[name] = earlier
     return tuple(first.items())
+
+
+def _as_codes(table: Table, column: ColumnCells, resolution: Resolution) -> ColumnCells:
+    """A binned number of not too many values with a cell for each: what it is if another column follows from it."""
+    if column.codec.exact or not column.column.numeric or not column.sizes:
+        return column
+    part = table.take(np.unique(np.linspace(0, len(table) - 1, min(len(table), SAMPLE)).astype(np.int64)))
+    if len(np.unique(part.values(column.column.name).values)) > MAX_CELLS:
+        return column
+    found = _fit_column(table, column.column, replace(resolution, direct=MAX_CELLS))
+    return found if found.codec.exact else column
 
 
 def _fit_column(table: Table, column: Column, resolution: Resolution) -> ColumnCells:

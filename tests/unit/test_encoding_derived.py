@@ -84,6 +84,16 @@ def test_derived_values_come_back_as_written(encoding: TableEncoding, table: Tab
         assert again.column(name).to_pylist() == table.data.column(name).to_pylist(), name
 
 
+def test_numbers_that_another_column_follows_from_are_codes(table: Table) -> None:
+    as_number = replace(table.schema["job"], kind=Kind.INTEGER, categories=None)
+    numbers = Table(table.schema.with_column(as_number), table.data)  # 150 values: more than RESOLUTION.direct
+    found = fit_encoding(numbers, RESOLUTION)
+    assert sources(found)["sector"] == "job"
+    assert found.cells("job").codec.exact
+    assert not fit_encoding(numbers, RESOLUTION, derive=False).cells("job").codec.exact
+    assert not found.cells("income").codec.exact
+
+
 def test_one_row_that_disagrees_is_enough(table: Table) -> None:
     other = next(d for d in table.data.column("density").to_pylist() if d != table.data.column("density")[17].as_py())
     spoilt = changed(table, "density", {17: other})
