@@ -15,6 +15,8 @@ from models.rng import key
 
 ROWS = 16_384
 """Training rows averaged over, at most."""
+SETTLING = 20
+"""Rounds of fitting the shifts of a slot, at most."""
 
 
 @torch.no_grad()
@@ -45,12 +47,14 @@ def settle(trainer: Trainer, order: tuple[int, ...], shares: Tensor, seed: int, 
         a, b = int(layout.offsets[slot]), int(layout.offsets[slot + 1])
         goal, count = shares[a:b], shares[a:b] * rows
         shift = torch.zeros_like(goal)
-        for _ in range(6):
+        for _ in range(SETTLING):
             q = p * shift.exp()
             mean = (q / q.sum(1, keepdim=True)).mean(0)
+            if float((mean - goal).abs().sum()) < 2e-4:
+                break
             # Cells that are too rare to be told from noise move less.
             step = ((goal + 1e-7) / (mean + 1e-7)).log() * (count / (count + 5))
-            shift = (shift + step).clamp(-2, 2)
+            shift = (shift + step).clamp(-5, 5)
         trainer.model.head_bias[a:b] += shift
         parts = zip(pieces(p * shift.exp(), BLOCK), draws, strict=True)
         cells[:, slot] = torch.cat([draw(part, slot) for part, draw in parts])

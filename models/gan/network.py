@@ -78,12 +78,11 @@ class Generator(nn.Module):
 
     def forward(self, index: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """noise: of the dropout; None leaves dropout out."""
-        return self._linear(F.silu(self._body(index, noise)), self.head, self.head_bias).float()
+        return self._logits(self._body(index, noise), self.head, self.head_bias)
 
     def slot_logits(self, index: Tensor, start: int, stop: int) -> Tensor:
         """Logits of the cells start..stop alone: (B, stop - start)."""
-        h = F.silu(self._body(index, None))
-        return self._linear(h, self.head[start:stop], self.head_bias[start:stop]).float()
+        return self._logits(self._body(index, None), self.head[start:stop], self.head_bias[start:stop])
 
     def _body(self, index: Tensor, noise: torch.Generator | None) -> Tensor:
         h = F.embedding_bag(index, self.embed, mode="sum") + self.bias
@@ -94,6 +93,10 @@ class Generator(nn.Module):
                 step = step * keep / (1 - self.dropout)
             h = h + step
         return h
+
+    def _logits(self, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        # Biases are logarithms of shares: rounded to 8 bits they would shift the shares by percents.
+        return F.linear(F.silu(h).to(self.compute), weight.to(self.compute)).float() + bias
 
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         t = self.compute

@@ -58,12 +58,27 @@ NONE = Pins()
 
 
 class Sampler:
-    """Draws cells. order: slots in the order in which unconditional rows are drawn."""
+    """Draws cells.
 
-    def __init__(self, model: Generator, layout: Layout, order: Sequence[int], progress: Progress = SILENT) -> None:
+    order: slots in the order in which unconditional rows are drawn. frequencies (W,): where given, samples without
+    conditions keep to these shares of missing cells.
+    """
+
+    def __init__(
+        self,
+        model: Generator,
+        layout: Layout,
+        order: Sequence[int],
+        progress: Progress = SILENT,
+        frequencies: Array | None = None,
+    ) -> None:
         self.model, self.layout, self.order, self.progress = model, layout, list(order), progress
         device = model.embed.device
         self.device = device
+        self.goal: list[float] | None = None
+        if frequencies is not None and any(layout.missing):
+            ends = layout.offsets[1:]
+            self.goal = [float(frequencies[e - m : e].sum()) for e, m in zip(ends, layout.missing, strict=True)]
         self.start = (model.embed[layout.width :].sum(0) + model.bias).detach()
         offsets = layout.offsets
         t = model.compute
@@ -75,7 +90,7 @@ class Sampler:
         self.head = [
             (
                 model.head[offsets[s] : offsets[s + 1]].detach().to(t),
-                model.head_bias[offsets[s] : offsets[s + 1]].detach().to(t),
+                model.head_bias[offsets[s] : offsets[s + 1]].detach(),
             )
             for s in range(len(layout.sizes))
         ]
@@ -93,7 +108,7 @@ class Sampler:
         for norm, weight, bias in self.steps:
             h = h + F.linear(F.silu(norm(h)).to(weight.dtype), weight, bias).float()
         weight, bias = self.head[slot]
-        p = F.linear(F.silu(h).to(weight.dtype), weight, bias).float().softmax(1)
+        p = (F.linear(F.silu(h).to(weight.dtype), weight).float() + bias).softmax(1)
         valid = self.valid[slot]
         if valid is not None and coarse is not None:
             p = p * valid[coarse]
@@ -138,7 +153,8 @@ class Sampler:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
         slots = len(self.layout.sizes)
         begin, end = first // GROUP * GROUP, -(-last // GROUP) * GROUP
-        draw = Draws.of(seed, number, self.layout, self.device).part(begin, end)
+        goal = None if pins.first else self.goal
+        draw = Draws.of(seed, number, self.layout, self.device, goal).part(begin, end)
         cells = torch.zeros(end - begin, slots, dtype=torch.int64, device=self.device)
         h = self.start.expand(end - begin, -1).clone()
         if len(pins.first) > 1:
@@ -220,19 +236,21 @@ class Draws:
 
     Among cells it picks by uniforms (B, S) that spread evenly over a group. Whether a cell is missing is decided first,
     where the slot has missing cells, by systematic sampling with unequal probabilities (Madow 1949) over the rows of a
-    group in random order: as many rows are missing as their probabilities sum to, but for less than one.
+    group in random order: as many rows are missing as their probabilities sum to, but for less than one. A goal tilts
+    the odds of each group to the share that it should have, so that the chances of the columns before do not add up.
 
     Shape: missing (S,) missing cells at the end of each slot; order (B, S) the rows in random order, group by group;
-    start (B / GROUP, S) uniforms.
+    start (B / GROUP, S) uniforms; goal (S,) share of the missing cells.
     """
 
     missing: tuple[int, ...]
     uniforms: Tensor
     order: Tensor
     start: Tensor
+    goal: Sequence[float] | None = None
 
     @staticmethod
-    def of(seed: int, number: int, layout: Layout, device: torch.device) -> Draws:
+    def of(seed: int, number: int, layout: Layout, device: torch.device, goal: Sequence[float] | None = None) -> Draws:
         """Those of a whole block."""
         slots, missing = len(layout.sizes), layout.missing or (0,) * len(layout.sizes)
         source = stream(seed, "missing", number)
@@ -240,18 +258,21 @@ class Draws:
         order = (np.argsort(keys, axis=1) + np.arange(0, BLOCK, GROUP)[:, None, None]).reshape(BLOCK, -1)
         start = source.random((BLOCK // GROUP, slots))
         uniforms = strata(key(seed, "cells"), number, slots)
-        return Draws(missing, *(torch.from_numpy(a).to(device) for a in (uniforms, order, start)))
+        u, o, v = (torch.from_numpy(a).to(device) for a in (uniforms, order, start))
+        return Draws(missing, u, o, v, goal)
 
     def part(self, begin: int, end: int) -> Draws:
         """Rows begin..end, both multiples of GROUP."""
         start = self.start[begin // GROUP : end // GROUP]
-        return Draws(self.missing, self.uniforms[begin:end], self.order[begin:end] - begin, start)
+        return Draws(self.missing, self.uniforms[begin:end], self.order[begin:end] - begin, start, self.goal)
 
     def __call__(self, p: Tensor, slot: int) -> Tensor:
         """Masses (B, K), any total above 0, -> cells (B,)."""
         if self.missing[slot]:
             values = p.shape[1] - self.missing[slot]
             share = p[:, values:].sum(1).double() / p.sum(1)
+            if self.goal is not None:
+                share = _tilted(share.view(-1, GROUP), self.goal[slot]).flatten()
             at = self.order[:, slot]
             reached = share[at].view(-1, GROUP).cumsum(1) + self.start[:, slot, None]
             before = F.pad(reached[:, :-1], (1, 0))
@@ -262,6 +283,19 @@ class Draws:
             absent = (absent | (share >= 1)) & (share > 0)
             p = p * ((torch.arange(p.shape[1], device=p.device) >= values) == absent[:, None])
         return pick(p, self.uniforms[:, slot])
+
+
+def _tilted(share: Tensor, goal: float) -> Tensor:
+    """Probabilities (G, B) -> with all odds of a row of them multiplied so that they average to the goal, if need be
+    by up to e either way. 0 and 1 stay.
+    """
+    odds = torch.logit(share)
+    shift = torch.zeros_like(odds[:, :1])
+    for _ in range(8):
+        p = torch.sigmoid(odds + shift)
+        slope = (p * (1 - p)).mean(1, keepdim=True).clamp_min(1e-6)
+        shift = (shift - (p.mean(1, keepdim=True) - goal) / slope).clamp(-1, 1)
+    return torch.sigmoid(odds + shift)
 
 
 def _by(u: Tensor) -> Callable[[Tensor, int], Tensor]:

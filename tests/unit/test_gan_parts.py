@@ -69,6 +69,19 @@ def test_as_many_cells_are_missing_as_their_probabilities_sum_to() -> None:
     assert (part(p[2 * GROUP : 4 * GROUP], 0) == cells[2 * GROUP : 4 * GROUP]).all()
 
 
+def test_a_group_of_rows_is_tilted_to_the_share_of_missing_cells_that_it_should_have() -> None:
+    layout = Layout((2,), (-1,), (None,), (1,))
+    generator = torch.Generator().manual_seed(2)
+    share = torch.sigmoid(3 * torch.randn(BLOCK, generator=generator))
+    share[::5], share[1::5] = 0, 1
+    p = torch.stack([1 - share, share], 1)
+    goal = float(share.mean()) + 0.01
+    cells = Draws.of(5, 0, layout, CPU, [goal])(p, 0)
+    assert (cells.double().view(-1, GROUP).sum(1) - goal * GROUP).abs().max() <= 1.01
+    assert not cells[::5].any()
+    assert cells[1::5].all()
+
+
 def test_every_row_keeps_its_own_probabilities() -> None:
     layout = Layout((3,), (-1,), (None,), (1,))
     p = torch.rand(GROUP, 3, generator=torch.Generator().manual_seed(1))
