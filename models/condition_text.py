@@ -55,7 +55,7 @@ def malformed(message: str, name: str | None = None) -> InvalidCondition:
     return InvalidCondition(message, hint=f"Write conditions like these: {EXAMPLES}.", errors=where)
 
 
-def _quoted(text: str) -> tuple[str, str] | None:
+def quoted_word(text: str) -> tuple[str, str] | None:
     """(content, rest) if the text begins with a quoted word."""
     if text[:1] not in ("'", '"'):
         return None
@@ -66,7 +66,7 @@ def _quoted(text: str) -> tuple[str, str] | None:
 
 def _leading_column(text: str, names: Sequence[str], *, whole: bool = False) -> tuple[str, str] | None:
     """(column, rest) if the text begins with a column that an operator follows (whole: or nothing)."""
-    if (quoted := _quoted(text)) and quoted[0] in names:
+    if (quoted := quoted_word(text)) and quoted[0] in names:
         name, rest = quoted
         return (name, rest) if _OPERATOR.match(rest) or (whole and not rest.strip()) else None
     for name in sorted(names, key=len, reverse=True):
@@ -96,7 +96,7 @@ def _comparison(rest: str, name: str) -> Part:
 
 def _word(text: str, name: str) -> str:
     text = text.strip()
-    if (quoted := _quoted(text)) and not quoted[1].strip():
+    if (quoted := quoted_word(text)) and not quoted[1].strip():
         return quoted[0]
     if not text:
         raise malformed(f"The condition on {name!r} compares with nothing.", name)
@@ -109,7 +109,7 @@ def _listed(text: str, name: str) -> tuple[str, ...]:
         raise malformed(f"The condition on {name!r} needs a list in brackets after `in`.", name)
     words, rest = [], text[1:-1].strip()
     while rest:
-        if quoted := _quoted(rest):
+        if quoted := quoted_word(rest):
             word, after = quoted
             if after.strip() and not after.lstrip().startswith(","):
                 raise malformed(f"The list of the condition on {name!r} needs commas between its labels.", name)
@@ -127,7 +127,7 @@ def _listed(text: str, name: str) -> tuple[str, ...]:
 
 def _value_first(text: str, names: Sequence[str]) -> tuple[str, list[Part]] | None:
     """`20<=age<30`, `65<=age` -> column and parts."""
-    quoted = _quoted(text)
+    quoted = quoted_word(text)
     starts = [len(text) - len(quoted[1])] if quoted else [m.start() for m in re.finditer(_COMPARISON, text)]
     for start in starts:
         operator = re.match(rf"\s*({_COMPARISON})\s*", text[start:])
@@ -149,7 +149,7 @@ def _value_first(text: str, names: Sequence[str]) -> tuple[str, list[Part]] | No
 
 def _unknown(text: str, names: Sequence[str]) -> InvalidCondition:
     """No column of the table opens the condition: name what stands there, and its neighbours."""
-    quoted = _quoted(text)
+    quoted = quoted_word(text)
     operator = re.search(rf"{_COMPARISON}|\b(?:is|in|not\s+in)\b", text, re.IGNORECASE)
     if quoted is None and operator is None:
         return malformed("The condition has no operator.")

@@ -104,7 +104,7 @@ def parse_conditions(texts: Sequence[str], schema: Schema) -> tuple[Condition, .
         try:
             one = parse_condition(text, schema)
             if one.column in merged:
-                one = _attainable(_both(merged[one.column], one), schema[one.column])
+                one = combine(merged[one.column], one, schema[one.column])
         except InvalidCondition as error:
             places = [Detail(("where", i, *d.loc), d.msg, d.hint) for d in error.errors] or [
                 Detail(("where", i), error.message, error.hint)
@@ -112,6 +112,11 @@ def parse_conditions(texts: Sequence[str], schema: Schema) -> tuple[Condition, .
             raise InvalidCondition(error.message, hint=error.hint, errors=places) from None
         merged[one.column] = one
     return tuple(merged.values())
+
+
+def combine(a: Condition, b: Condition, column: Column) -> Condition:
+    """Both, on the same column. Raises InvalidCondition where no value of it can meet them."""
+    return _attainable(_both(a, b), column)
 
 
 def _refused(column: Column, what: str, hint: str) -> InvalidCondition:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -22,16 +22,22 @@ import pyarrow as pa
 import torch
 
 from models.artifacts import TRAIN_AGAIN, read_bundle, write_bundle
+from models.balance import Balance, parse_balance
 from models.conditions import Condition, parse_conditions
+from models.ctgan.fitting import fit_ctgan
+from models.ctgan.model import Ctgan, ctgan_from
+from models.ctgan.plan import CtganPlan
+from models.ctgan.plan import make_plan as make_ctgan_plan
+from models.ctgan.sampling import Draw, draw_batches
 from models.encoding.cells import Array
-from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding, restrictions_by_column
+from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding
 from models.errors import InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
 from models.gan.fitting import fit_generator
 from models.gan.impute import Imputed, impute_table
 from models.gan.network import Generator
-from models.gan.plan import device, make_plan, precision, resolution, threads
-from models.gan.restrict import make_pins
-from models.gan.sampler import BLOCK, Pins, Sampler, strata
+from models.gan.plan import Plan, device, make_plan, precision, resolution, threads
+from models.gan.rebalance import Stream, rows_of, streams
+from models.gan.sampler import Sampler
 from models.options import FitOptions
 from models.progress import SILENT, Progress
 from models.rng import stream
@@ -48,22 +54,27 @@ SPLIT = "stream of the seed, labelled split, permutes the rows; the first share 
 
 @dataclass(frozen=True, eq=False)
 class Synthesizer:
-    """A trained generator with all that it takes to sample. order: slots as drawn. frequencies (W,): training
-    shares.
+    """A trained generator with all that it takes to sample.
+
+    order: slots as drawn. frequencies (W,): training shares. Both are empty where the model is a Ctgan.
     """
 
     schema: Schema
     encoding: TableEncoding
-    model: Generator
+    model: Generator | Ctgan
     order: tuple[int, ...]
     frequencies: Array
     manifest: dict[str, Any]
 
     def save(self, folder: Path) -> None:
         """Write it into a folder as safetensors and JSON."""
-        tensors = {f"generator.{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
+        shape: dict[str, Any]
+        if isinstance(self.model, Ctgan):
+            tensors, shape = self.model.tensors(), {"model": "ctgan", **self.model.to_json()}
+        else:
+            tensors = {f"generator.{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
+            shape = {"hidden": self.model.embed.shape[1], "depth": len(self.model.stack)}
         tensors |= self.encoding.tensors() | {"frequencies": self.frequencies.astype(np.float32)}
-        shape = {"hidden": self.model.embed.shape[1], "depth": len(self.model.stack)}
         parts = {
             "schema": self.schema.to_json(),
             "encoding": self.encoding.to_json(),
@@ -81,6 +92,9 @@ class Synthesizer:
             schema = schema_from_json(parts["schema"])
             encoding = encoding_from(schema, parts["encoding"], tensors)
             layout = encoding.layout
+            if parts["network"].get("model") == "ctgan":
+                found = ctgan_from(encoding, parts["network"], tensors)
+                return Synthesizer(schema, encoding, found, (), np.zeros(0), dict(parts["manifest"]))
             order = tuple(map(int, parts["order"]))
             if sorted(order) != list(range(len(layout.sizes))) or len(tensors["frequencies"]) != layout.width:
                 raise ValueError("the order of its slots")
@@ -90,7 +104,7 @@ class Synthesizer:
             model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
         except InvalidArtifact:
             raise
-        except (KeyError, TypeError, ValueError, RuntimeError, InvalidInput) as error:
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError, InvalidInput) as error:
             what = str(error).splitlines()[0][:200]
             raise InvalidArtifact(f"The synthesizer's parts do not fit together: {what}.", hint=TRAIN_AGAIN) from None
         return Synthesizer(schema, encoding, model, order, tensors["frequencies"], dict(parts["manifest"]))
@@ -133,19 +147,26 @@ def fit(
         encoding = fit_encoding(train, cut, progress, derive=options.derive)
         codes = encoding.encode(train, progress)
         progress.step("train")
-        plan = make_plan(len(train), encoding.layout, options)
-        fitted = fit_generator(
-            codes,
-            encoding,
-            plan,
-            options,
-            on=device(options),
-            progress=progress,
-            checkpoint=checkpoint,
-            fingerprint=_fingerprint(codes, encoding, options),
-        )
+        how: dict[str, Any] = {
+            "on": device(options),
+            "progress": progress,
+            "checkpoint": checkpoint,
+            "fingerprint": _fingerprint(codes, encoding, options),
+        }
+        plan: Plan | CtganPlan
+        model: Generator | Ctgan
+        if options.model == "ctgan":
+            plan = make_ctgan_plan(len(train), options)
+            model, facts = fit_ctgan(train, codes, encoding, plan, options, **how)
+            order, frequencies, size = (), np.zeros(0), model.parameters()
+        else:
+            plan = make_plan(len(train), encoding.layout, options)
+            fitted = fit_generator(codes, encoding, plan, options, **how)
+            model, order, frequencies, facts = fitted.model, fitted.order, fitted.frequencies, fitted.facts
+            size = sum(p.numel() for p in fitted.model.parameters())
     manifest = {
         "populace": version("populace"),
+        "model": options.model,
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "pyarrow": pa.__version__},
         "options": options.to_json(),
         "split": {
@@ -159,10 +180,10 @@ def fit(
         "slots": len(encoding.layout.sizes),
         "width": encoding.layout.width,
         "derived": {d.column.name: d.source for d in encoding.derived},
-        "parameters": sum(p.numel() for p in fitted.model.parameters()),
-        **fitted.facts,
+        "parameters": size,
+        **facts,
     }
-    return Synthesizer(table.schema, encoding, fitted.model, fitted.order, fitted.frequencies, manifest)
+    return Synthesizer(table.schema, encoding, model, order, frequencies, manifest)
 
 
 def sample(
@@ -170,17 +191,19 @@ def sample(
     rows: int,
     *,
     where: Sequence[str | Condition] = (),
+    balance: str | Mapping[str, Any] | Balance | None = None,
     seed: int | None = None,
     start: int = 0,
     progress: Progress = SILENT,
 ) -> Table:
     """Draw rows start .. start + rows - 1 of the sample of this seed (None: the seed of the fit).
 
-    where: conditions that all rows meet (models/conditions.py). Raises InvalidCondition, InvalidInput.
+    where: conditions that all rows meet (models/conditions.py). balance: shares of one column's values
+    (models/balance.py). Raises InvalidCondition, InvalidInput.
     """
-    batches = list(sample_batches(synthesizer, rows, where=where, seed=seed, start=start, progress=progress))
+    drawn = sample_batches(synthesizer, rows, where=where, balance=balance, seed=seed, start=start, progress=progress)
     names = pa.schema([(n, pa.string()) for n in synthesizer.schema.names])
-    return Table(synthesizer.schema, pa.Table.from_batches(batches, schema=names))
+    return Table(synthesizer.schema, pa.Table.from_batches(list(drawn), schema=names))
 
 
 def sample_batches(
@@ -188,6 +211,7 @@ def sample_batches(
     rows: int,
     *,
     where: Sequence[str | Condition] = (),
+    balance: str | Mapping[str, Any] | Balance | None = None,
     seed: int | None = None,
     start: int = 0,
     progress: Progress = SILENT,
@@ -197,41 +221,41 @@ def sample_batches(
         raise InvalidInput(
             f"Rows must lie between 0 and {MAX_SAMPLE}, and start at 0 or above.", hint="Draw more in further samples."
         )
-    restrictions = restrictions_by_column(synthesizer.encoding, _conditions(synthesizer.schema, where))
-    conditions = {name: r.condition for name, r in restrictions.items() if r.condition is not None}
-    shares = torch.from_numpy(np.array(synthesizer.frequencies))
-    pins = make_pins(synthesizer.encoding, restrictions, shares, synthesizer.order)
+    conditions = _conditions(synthesizer.schema, where)
     options = FitOptions.from_json(synthesizer.manifest["options"])
-    return _draw(synthesizer, rows, conditions, pins, options, options.seed if seed is None else seed, start, progress)
+    seed = options.seed if seed is None else seed
+    if isinstance(synthesizer.model, Ctgan):
+        if balance is not None:
+            raise InvalidInput("A sample of model ctgan cannot be balanced.", hint="Train with model masked.")
+        on = device(replace(options, device="auto"))
+        draw = Draw(synthesizer.model.to(on, precision(on)), tuple(conditions), seed, progress)
+        with _threads(threads(options)):
+            draw.probe()
+        return _inside(draw_batches(draw, rows, start), threads(options))
+    if balance is not None and not isinstance(balance, Balance):
+        balance = parse_balance(balance, synthesizer.schema, conditions)
+    shares = torch.from_numpy(np.array(synthesizer.frequencies))
+    found = streams(synthesizer.encoding, conditions, balance, shares, synthesizer.order)
+    return _draw(synthesizer, rows, found, options, seed, start, progress)
 
 
 def _draw(
     synthesizer: Synthesizer,
     rows: int,
-    conditions: dict[str, Condition],
-    pins: Pins,
+    found: Sequence[Stream],
     options: FitOptions,
     seed: int,
     start: int,
     progress: Progress,
 ) -> Iterator[pa.RecordBatch]:
-    encoding = synthesizer.encoding
     sampler = _sampler(synthesizer, options, progress)
-    if sampler is not None:
-        pins = pins.to(sampler.device)
+    batches = rows_of(synthesizer.encoding, sampler, found, seed, start, rows)
     done = 0
     while done < rows:
-        number, first = divmod(start + done, BLOCK)
-        last = min(BLOCK, first + rows - done)
         with _threads(threads(options)):
-            if sampler is None:
-                cells = np.zeros((last - first, 0), np.int64)
-                u = strata(seed, number, encoding.uniforms)[first:last]
-            else:
-                cells, u = sampler.block(number, first, last, seed, encoding.uniforms, pins)
-        at = np.arange(start + done, start + done + last - first)
-        yield from encoding.decode(cells, u.astype(np.float64), at, conditions).combine_chunks().to_batches()
-        done += last - first
+            batch = next(batches)
+        yield batch
+        done += batch.num_rows
         progress.update(done / rows, f"{done} rows", rows=done)
         progress.check()
 
@@ -264,13 +288,18 @@ def impute(
 
 
 def _sampler(synthesizer: Synthesizer, options: FitOptions, progress: Progress) -> Sampler | None:
-    """On the fastest device there is; None where the table is constant."""
+    """On the fastest device there is; None where the table is constant. Raises InvalidInput for a Ctgan."""
+    if isinstance(synthesizer.model, Ctgan):
+        raise InvalidInput(
+            "This synthesizer is of model ctgan, which knows no rows given any part of them.",
+            hint="Train with model masked.",
+        )
     if not synthesizer.encoding.layout.sizes:
         return None
     on = device(replace(options, device="auto"))
     model = synthesizer.model.to(on)
     model.compute = precision(on)
-    return Sampler(model, synthesizer.encoding.layout, synthesizer.order, progress)
+    return Sampler(model, synthesizer.encoding.layout, synthesizer.order, progress, synthesizer.frequencies)
 
 
 def _conditions(schema: Schema, where: Sequence[str | Condition]) -> list[Condition]:
@@ -298,6 +327,16 @@ def _fingerprint(codes: Array, encoding: TableEncoding, options: FitOptions) -> 
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     found.update(np.ascontiguousarray(codes).tobytes())
     return found.hexdigest()
+
+
+def _inside(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[pa.RecordBatch]:
+    """The batches, each made with so many threads of torch."""
+    while True:
+        with _threads(count):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 @contextmanager
