@@ -1,6 +1,6 @@
 """Peak memory of the API process while a large CSV goes in and comes out again.
 
-    python -m bench.large_file [--gigabytes 1.0]
+    python -m bench.large_file [--gigabytes 1.0] [--columns 10]
 
 Starts the API as `populace serve` does, but without its worker, as its own process in an empty home, uploads a CSV made
 on the fly (never on disk or whole in memory), downloads it again and compares hashes; then stores a sample of the same
@@ -26,10 +26,9 @@ import httpx
 import numpy as np
 import psutil
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from models.schema import Column, Kind, Schema
-from models.table import ROW_GROUP
+from models.table import StoredWriter
 from service.db.base import new_id
 from service.db.session import Database
 from service.db.tables import Dataset, Job, Sample, Synthesizer, Tenant
@@ -47,20 +46,19 @@ migrate.upgrade(settings)
 uvicorn.run(create_app(settings), port=settings.port, log_level="warning")
 """
 
-NAMES = [f"c{i}" for i in range(10)]
+
+def block(columns: int) -> pa.Table:
+    """Some 80,000 numbers of nine digits, as texts, in so many columns c0, c1, ..."""
+    numbers = np.random.default_rng(1).integers(0, 10**9, (80_000 // columns, columns))
+    return pa.table({f"c{i}": pa.array(numbers[:, i]).cast(pa.string()) for i in range(columns)})
 
 
-def block(seed: int) -> pa.Table:
-    """ROW_GROUP rows of ten numbers with six digits, as texts."""
-    numbers = np.random.default_rng(seed).integers(0, 10**9, (ROW_GROUP, len(NAMES)))
-    return pa.table({n: pa.array(numbers[:, i]).cast(pa.string()) for i, n in enumerate(NAMES)})
-
-
-def csv_text(size: int) -> Iterator[bytes]:
+def csv_text(size: int, columns: int) -> Iterator[bytes]:
     """About `size` bytes of CSV."""
-    body = "\n".join(",".join(row) for row in zip(*(c.to_pylist() for c in block(0).columns), strict=True)) + "\n"
+    rows = block(columns)
+    body = "\n".join(",".join(row) for row in zip(*(c.to_pylist() for c in rows.columns), strict=True)) + "\n"
     text, sent = body.encode(), 0
-    yield (",".join(NAMES) + "\n").encode()
+    yield (",".join(rows.column_names) + "\n").encode()
     while sent < size:
         yield text
         sent += len(text)
@@ -84,20 +82,22 @@ class Watch:
         return round(out, 1)
 
 
-def store_sample(settings: Settings, size: int) -> str:
+def store_sample(settings: Settings, size: int, columns: int) -> str:
     """A sample of about `size` bytes of CSV, put into the database as a worker would."""
     database = Database(settings)
     store = open_store(settings, database)
     with tempfile.TemporaryFile() as file:
-        table = block(1)
-        with pq.ParquetWriter(file, table.schema, compression="zstd") as writer:
+        table = block(columns)
+        with StoredWriter(file, table.column_names) as writer:
             written = rows = 0
             while written < size:
-                writer.write_table(table, row_group_size=ROW_GROUP)
+                writer.write(table.to_batches()[0])
                 written, rows = written + table.nbytes, rows + len(table)
         file.seek(0)
         blob = store.write(iter(lambda: file.read(4 << 20), b""))
-    schema = Schema(tuple(Column(n, Kind.INTEGER, minimum=0, maximum=1e9, storage="int64") for n in NAMES)).to_json()
+    schema = Schema(
+        tuple(Column(n, Kind.INTEGER, minimum=0, maximum=1e9, storage="int64") for n in table.column_names)
+    ).to_json()
     ids = {p: new_id(p) for p in ("ds", "job", "syn", "smp")}
     with database.write() as session:
         tenant = session.query(Tenant).first()
@@ -155,7 +155,9 @@ def timed(call: Callable[[], object], size: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=1.0)
-    size = int(parser.parse_args().gigabytes * 1e9)
+    parser.add_argument("--columns", type=int, default=10)
+    given = parser.parse_args()
+    size, columns = int(given.gigabytes * 1e9), given.columns
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         environment = {**os.environ, "POPULACE_HOME": folder, "POPULACE_PORT": "8467"}
@@ -172,11 +174,11 @@ def main() -> None:
             headers = {"Authorization": f"Bearer {(home / 'key').read_text().strip()}", "Content-Type": "text/csv"}
             client = httpx.Client(base_url=base, headers=headers, timeout=600)
             watch = Watch(server.pid)
-            out: dict[str, object] = {"gigabytes": size / 1e9, "idle_mb": watch.peak()}
+            out: dict[str, object] = {"gigabytes": size / 1e9, "columns": columns, "idle_mb": watch.peak()}
             digest = hashlib.sha256()
 
             def body() -> Iterator[bytes]:
-                for piece in csv_text(size):
+                for piece in csv_text(size, columns):
                     digest.update(piece)
                     yield piece
 
@@ -189,7 +191,7 @@ def main() -> None:
             out["download_mb_per_s"] = timed(lambda: back.append(drain(client, url)), size)
             out["download_peak_mb"] = watch.peak()
             out["same_bytes"] = back[0][0] == digest.hexdigest() == dataset["sha256"]
-            sample = store_sample(Settings(home=home), size)
+            sample = store_sample(Settings(home=home), size, columns)
             for form in ("csv", "parquet"):
                 url, got = f"/v1/samples/{sample}/download?format={form}", []
                 began = time.perf_counter()

@@ -2,15 +2,14 @@
 
 Stored form: one Arrow string column per column of the source, null where a Parquet source had null. Nothing is lost by
 it (missing codes, zero padding, date formats), and all readers and writers share it. `read_values` turns a column into
-numbers or codes under its schema; `write_values` is the inverse. No torch; pandas only inside functions (the service
-imports this module and must stay small).
+numbers or codes under its schema; `write_values` is the inverse; models/streaming.py writes it out for users. No torch;
+pandas only inside functions (the service imports this module and must stay small).
 """
 
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +22,14 @@ import pyarrow.parquet as pq
 from models.errors import Detail, InvalidSchema
 from models.schema import Column, Kind, Schema
 
-ROW_GROUP = 8_192
-"""Rows per Parquet row group: the unit of streaming, so that a download needs constant memory."""
+GROUP_CELLS = 4 * 1024**2
+"""Cells per Parquet row group: each adds a few hundred bytes per column to the footer, which readers hold whole."""
+GROUP_ROWS = 65_536
+"""Rows per row group of a narrow table."""
+BATCH_CELLS = 64 * 1024
+"""Cells per batch, the unit of streaming: counted in cells, a wide table needs no more memory than a long one."""
+PAGES_BYTES = 1024**2
+"""Of one page of every column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,162 +233,61 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def group_rows(columns: int) -> int:
+    """Rows per row group of a table with so many columns."""
+    return max(1, min(GROUP_ROWS, GROUP_CELLS // max(columns, 1)))
+
+
+def batch_rows(columns: int) -> int:
+    """Rows per batch of a table with so many columns."""
+    return max(1, BATCH_CELLS // max(columns, 1))
+
+
 def write_parquet(table: pa.Table, sink: Any) -> None:
-    """Write stored form (path or file) in row groups of ROW_GROUP rows."""
-    pq.write_table(table, sink, row_group_size=ROW_GROUP, compression="zstd")
+    """Write stored form (path or file) in row groups of at most GROUP_CELLS cells."""
+    with StoredWriter(sink, table.column_names) as writer:
+        for batch in table.to_batches(max_chunksize=group_rows(table.num_columns)):
+            writer.write(batch)
+
+
+class StoredWriter:
+    """Stored form, batch by batch; a row group in memory. A context manager."""
+
+    def __init__(self, sink: Any, names: Sequence[str]) -> None:
+        self._schema = pa.schema([(name, pa.string()) for name in names])
+        self._rows = group_rows(len(names))
+        self._waiting: list[pa.RecordBatch] = []
+        # A reader holds a page and a dictionary per column. Statistics would be of texts, and nothing reads them.
+        page = max(4_096, min(1024**2, PAGES_BYTES // max(len(names), 1)))
+        self._writer = pq.ParquetWriter(
+            sink,
+            self._schema,
+            compression="zstd",
+            write_statistics=False,
+            data_page_size=page,
+            dictionary_pagesize_limit=page,
+        )
+
+    def __enter__(self) -> StoredWriter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if kind is None and self._waiting:
+                self._writer.write_table(pa.Table.from_batches(self._waiting))
+        finally:
+            self._writer.close()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch.cast(self._schema))
+        if sum(b.num_rows for b in self._waiting) >= self._rows:
+            table = pa.Table.from_batches(self._waiting)
+            whole = len(table) - len(table) % self._rows
+            self._writer.write_table(table.slice(0, whole), row_group_size=self._rows)
+            self._waiting = table.slice(whole).to_batches()
 
 
 def stored_batches(source: Any) -> Iterator[pa.RecordBatch]:
-    """Batches of a stored table (path or file), one row group in memory at a time."""
+    """Batches of a stored table (path or file): in memory are one of them, and a row group as it is stored."""
     with pq.ParquetFile(source, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=ROW_GROUP, use_threads=False)
-
-
-def words_array(texts: Sequence[str]) -> pa.Array:
-    """Texts -> Arrow strings. pa.array and pa.scalar would import pandas, 45 MB that the API process does without."""
-    data = [t.encode() for t in texts]
-    ends = np.cumsum([0, *map(len, data)], dtype=np.int32)
-    return pa.Array.from_buffers(
-        pa.string(), len(data), [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(data))]
-    )
-
-
-def word(text: str) -> pa.Scalar:
-    """One text as an Arrow scalar, without pandas."""
-    return words_array([text])[0]
-
-
-def stream_csv(batches: Iterable[pa.RecordBatch], schema: Schema) -> Iterator[bytes]:
-    """CSV text of stored batches in the schema's dialect, UTF-8, header first; one piece per batch."""
-    names = pa.schema([(n, pa.string()) for n in schema.names])
-    dialect = schema.dialect
-    quoted = [
-        dialect.quoting == "all" or (dialect.quoting == "text" and c.storage not in ("int64", "double", "bool"))
-        for c in schema.columns
-    ]
-    header = pa.RecordBatch.from_arrays([words_array([n]) for n in schema.names], names=schema.names)
-    yield _csv_lines(header, dialect.delimiter, [dialect.quoting != "minimal"] * len(quoted))
-    commas = dialect.decimal_point == ","
-    for batch in _at_least_one(batches, names):
-        if batch.num_rows:
-            columns = [
-                pc.replace_substring(batch.column(i), ".", ",", max_replacements=1)
-                if commas and c.numeric
-                else batch.column(i)
-                for i, c in enumerate(schema.columns)
-            ]
-            yield _csv_lines(pa.RecordBatch.from_arrays(columns, schema=names), dialect.delimiter, quoted)
-
-
-def _csv_lines(batch: pa.RecordBatch, delimiter: str, always: Sequence[bool]) -> bytes:
-    """RFC 4180 lines; Arrow's own writer would quote every text. Blank cells stay blank, unless alone on their line.
-
-    always: for each column, whether every cell that is not blank is quoted.
-    """
-    special = f'["\r\n{re.escape(delimiter)}]|^\\s|\\s$'
-    quote, blank = word('"'), word("")
-    columns = []
-    for column, everything in zip(batch.columns, always, strict=True):
-        texts = pc.fill_null(column, blank)
-        quoted = pc.binary_join_element_wise(quote, pc.replace_substring(texts, '"', '""'), quote, blank)
-        mask = pc.not_equal(texts, blank) if everything else pc.match_substring_regex(texts, special)
-        if batch.num_columns == 1:
-            mask = pc.or_(mask, pc.equal(texts, blank))
-        columns.append(pc.if_else(mask, quoted, texts))
-    lines = pc.binary_join_element_wise(*columns, word(delimiter))
-    ends = pa.py_buffer(np.array([0, len(lines)], np.int32).tobytes())
-    whole = pa.Array.from_buffers(pa.list_(pa.string()), 1, [None, ends], children=[lines])
-    return str(pc.binary_join(whole, word("\n"))[0].as_py()).encode() + b"\n"
-
-
-def stream_parquet(batches: Iterable[pa.RecordBatch], schema: Schema) -> Iterator[bytes]:
-    """Typed Parquet file of stored batches, piece by piece; codes that do not fit the type become null."""
-    target = pa.schema([(c.name, ARROW_TYPES[c.storage]) for c in schema.columns])
-    names = pa.schema([(n, pa.string()) for n in schema.names])
-    sink = _Pipe()
-    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), target, compression="zstd") as writer:
-        waiting: list[pa.RecordBatch] = []
-        for batch in _at_least_one(batches, names):
-            arrays = [typed(batch.column(i), c) for i, c in enumerate(schema.columns)]
-            waiting.append(pa.RecordBatch.from_arrays(arrays, schema=target))
-            # Typed values are small; a file's footer, kept until the end, grows with the number of row groups.
-            if sum(b.num_rows for b in waiting) >= 8 * ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(waiting))
-                waiting.clear()
-                yield sink.drain()
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting))
-    yield sink.drain()
-
-
-ARROW_TYPES = {
-    "string": pa.string(),
-    "int64": pa.int64(),
-    "double": pa.float64(),
-    "timestamp": pa.timestamp("us"),
-    "date": pa.date32(),
-    "bool": pa.bool_(),
-}
-
-
-def typed(raw: pa.Array, column: Column) -> pa.Array:
-    """Stored array -> array of the column's Parquet type; missing codes that are no value of the type become null."""
-    kind = ARROW_TYPES[column.storage]
-    blank = word("")
-    if column.storage == "string":
-        return raw if "" not in column.missing_codes else _where(pc.not_equal(raw, blank), raw)
-    raw = pc.fill_null(raw, blank)
-    if column.storage in ("timestamp", "date"):
-        seconds = parse_datetimes(raw, column.datetime_format or "%Y-%m-%d")
-        micros = np.where(np.isfinite(seconds), np.round(seconds * 1e6), 0).astype("int64")
-        return pa.array(micros, pa.timestamp("us"), mask=~np.isfinite(seconds)).cast(kind)
-    if column.storage == "bool":
-        false, true = (column.categories or ("false", "true"))[:2]
-        hit = pc.equal(raw, word(true))
-        return _where(pc.or_(hit, pc.equal(raw, word(false))), hit)
-    if column.storage == "int64":  # not through float64, which would change keys of more than 15 digits
-        exact = _where(pc.match_substring_regex(raw, r"^[+-]?[0-9]{1,18}$"), raw).cast(kind)
-        return exact if exact.null_count == 0 else pc.coalesce(exact, _floats(raw, 2.0**63).cast(kind, safe=False))
-    return _floats(raw, np.inf)
-
-
-def _where(mask: pa.Array, values: pa.Array) -> pa.Array:
-    """The values where the mask holds, null elsewhere."""
-    return pc.if_else(mask, values, pa.nulls(len(values), values.type))
-
-
-def _floats(raw: pa.Array, limit: float) -> pa.Array:
-    """Texts -> float64, null where a text is no finite number below `limit` in size."""
-    numbers = _numbers(raw)
-    known = np.packbits(np.isfinite(numbers) & (np.abs(numbers) < limit), bitorder="little")
-    buffers = [pa.py_buffer(known.tobytes()), pa.py_buffer(numbers.tobytes())]
-    return pa.Array.from_buffers(pa.float64(), len(numbers), buffers)
-
-
-def _at_least_one(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The batches, or one empty batch: a table without rows still has a header."""
-    some = False
-    for batch in batches:
-        some = True
-        yield batch
-    if not some:
-        yield pa.RecordBatch.from_pylist([], schema=schema)
-
-
-class _Pipe(io.RawIOBase):
-    """What was written since the last drain()."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(self._parts[-1])
-
-    def drain(self) -> bytes:
-        out = b"".join(self._parts)
-        self._parts.clear()
-        return out
+        yield from file.iter_batches(batch_size=batch_rows(file.metadata.num_columns), use_threads=False)

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from models.errors import Conflict, NotFound
 from models.schema import schema_from_json
-from models.table import stored_batches, stream_csv, stream_parquet
+from models.streaming import stream_csv, stream_parquet
+from models.table import stored_batches
 from service import audit
 from service.db.session import Database
 from service.db.tables import Sample

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from models.schema import Column, Dialect, Kind, Schema
-from models.table import ROW_GROUP
+from models.table import BATCH_CELLS
 from service.db.tables import Blob, Report, Sample
 
 COLUMNS = (
@@ -83,7 +83,7 @@ def test_empty_sample_keeps_its_columns(client: TestClient, mine: Any, form: str
 
 def test_several_row_groups_and_chunks(client: TestClient, mine: Any) -> None:
     """Stored bytes larger than one chunk of storage."""
-    size = 3 * ROW_GROUP + 17
+    size = BATCH_CELLS + 17
     keys = [f"{i * 2654435761 % 2**32:08x}{i * 40503 % 2**61:061x}"[:60] for i in range(size)]
     table = pa.table({"n": [str(i) for i in range(size)], "key": keys})
     schema = Schema((Column("n", Kind.INTEGER, storage="int64"), Column("key", Kind.IDENTIFIER)))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.errors import InvalidData, PopulaceError, TooLarge, UnsupportedMedia
 from models.ingest import Limits, read_upload
 from models.schema import Column, Dialect, Kind, Schema
-from models.table import stream_csv
+from models.streaming import stream_csv
 
 SECRET = "s3cr3t-cell"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +17,12 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidSchema
 from models.schema import Column, Dialect, Kind, Schema
+from models.streaming import stream_csv, stream_parquet, typed
 from models.table import (
-    ROW_GROUP,
+    BATCH_CELLS,
+    GROUP_CELLS,
+    GROUP_ROWS,
+    StoredWriter,
     Table,
     format_datetimes,
     parquet_bytes,
@@ -24,10 +30,7 @@ from models.table import (
     parse_number,
     read_values,
     stored_batches,
-    stream_csv,
-    stream_parquet,
     to_frame,
-    typed,
     write_parquet,
     write_values,
 )
@@ -233,11 +236,56 @@ def test_codes_that_do_not_fit_the_type_become_null() -> None:
     assert typed(pa.array(["1", "N", "2.0", None, "1e30"]), column).to_pylist() == [1, None, 2, None, None]
 
 
-def test_stored_batches_hold_one_row_group_each(tmp_path: Any) -> None:
-    table = table_of(n=[str(i) for i in range(ROW_GROUP + 5)])
+def test_stored_batches_hold_so_many_cells(tmp_path: Any) -> None:
+    table = table_of(n=[str(i) for i in range(BATCH_CELLS + 5)])
     write_parquet(table, tmp_path / "t.parquet")
-    assert [b.num_rows for b in stored_batches(tmp_path / "t.parquet")] == [ROW_GROUP, 5]
+    assert [b.num_rows for b in stored_batches(tmp_path / "t.parquet")] == [BATCH_CELLS, 5]
     assert pq.read_table(io.BytesIO(parquet_bytes(table))).equals(table)
+
+
+def test_a_wide_table_is_stored_and_streamed_in_few_rows(tmp_path: Any) -> None:
+    table = table_of(**{f"c{i}": ["1"] * 3_000 for i in range(2_000)})
+    write_parquet(table, tmp_path / "t.parquet")
+    file = pq.ParquetFile(tmp_path / "t.parquet")
+    groups = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+    assert groups == [GROUP_CELLS // 2_000, 3_000 - GROUP_CELLS // 2_000]
+    assert max(b.num_rows for b in stored_batches(tmp_path / "t.parquet")) == BATCH_CELLS // 2_000
+    assert pq.read_table(tmp_path / "t.parquet").equals(table)
+
+
+def test_stored_in_any_pieces_it_is_the_same(tmp_path: Any) -> None:
+    table = table_of(n=[str(i) for i in range(2 * GROUP_ROWS + 9)])
+    with StoredWriter(tmp_path / "t.parquet", ["n"]) as writer:
+        for batch in table.to_batches(max_chunksize=7_001):
+            writer.write(batch)
+    file = pq.ParquetFile(tmp_path / "t.parquet")
+    assert [file.metadata.row_group(g).num_rows for g in range(3)] == [GROUP_ROWS, GROUP_ROWS, 9]
+    assert file.read().equals(table)
+
+
+def test_streaming_does_without_pandas() -> None:
+    """It would add 45 MB to the API process."""
+    code = """
+import sys
+from models.schema import Column, Dialect, Kind, Schema
+from models.streaming import stream_csv, stream_parquet, words_array
+import pyarrow as pa
+columns = (
+    Column("i", Kind.INTEGER, storage="int64"),
+    Column("x", Kind.DECIMAL, storage="double", missing_codes=("", "?")),
+    Column("day", Kind.DATETIME, datetime_format="%Y-%m-%d", storage="date"),
+    Column("at", Kind.DATETIME, datetime_format="%d %b %Y %H:%M", storage="timestamp"),
+    Column("ok", Kind.BOOLEAN, categories=("f", "t"), storage="bool"),
+)
+rows = pa.RecordBatch.from_arrays(
+    [words_array(c) for c in (["1", "x"], ["?", "2.5"], ["2015-01-02", ""], ["01 Feb 2015 03:04", ""], ["t", ""])],
+    names=[c.name for c in columns],
+)
+schema = Schema(columns, Dialect(quoting="all"))
+assert list(stream_csv([rows], schema)) and list(stream_parquet([rows], schema))
+assert "pandas" not in sys.modules and "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @settings(max_examples=100, deadline=None)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from models.conditions import parse_conditions
 from models.schema import schema_from_json
 from models.synthesize import Synthesizer, sample_batches
-from models.table import ROW_GROUP, Table
+from models.table import StoredWriter, Table, batch_rows
 from worker.reporting import Part, Reporter
 
 SHARD_ROWS = 1_000_000
@@ -28,7 +28,7 @@ def read_stored(path: Path, schema: Any, rows: int | None = None) -> Table:
             return Table(schema_from_json(schema), file.read(use_threads=False))
         batches = []
         left = rows
-        for batch in file.iter_batches(batch_size=ROW_GROUP, use_threads=False):
+        for batch in file.iter_batches(batch_size=batch_rows(file.metadata.num_columns), use_threads=False):
             batches.append(batch.slice(0, left))
             left -= batch.num_rows
             if left <= 0:
@@ -40,22 +40,10 @@ def write_sample(
     synthesizer: Synthesizer, path: Path, *, rows: int, where: Sequence[str], seed: int, progress: Reporter
 ) -> None:
     """Draw `rows` rows into a Parquet file, shard after shard, a row group in memory at a time."""
-    names = pa.schema([(name, pa.string()) for name in synthesizer.schema.names])
     conditions = parse_conditions(where, synthesizer.schema)
-    with pq.ParquetWriter(path, names, compression="zstd") as writer:
-        waiting: list[pa.RecordBatch] = []
+    with StoredWriter(path, synthesizer.schema.names) as writer:
         for start in range(0, rows, SHARD_ROWS):
             count = min(SHARD_ROWS, rows - start)
             part = Part(progress, start / rows, (start + count) / rows)
             for batch in sample_batches(synthesizer, count, where=conditions, seed=seed, start=start, progress=part):
-                waiting.append(batch.cast(names))
-                if sum(b.num_rows for b in waiting) >= ROW_GROUP:
-                    _write(writer, waiting)
-        _write(writer, waiting)
-
-
-def _write(writer: pq.ParquetWriter, batches: list[pa.RecordBatch]) -> None:
-    """Batches into the file, and out of memory."""
-    if batches:
-        writer.write_table(pa.Table.from_batches(batches), row_group_size=ROW_GROUP)
-        batches.clear()
+                writer.write(batch)
