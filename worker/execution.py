@@ -123,6 +123,8 @@ class Execution:
             self.recorder.step(str(message["name"]))
         elif kind == "progress":
             self.recorder.progress(float(message["fraction"]), str(message["message"]), dict(message["values"]))
+        elif kind == "event":
+            self.recorder.event(str(message["name"]), dict(message["data"]))
         elif kind == "checkpoint":
             archive = folder / "out" / Path(message["file"]).name
             try:

@@ -60,7 +60,7 @@ def _describe(claim: Claim, database: Database) -> tuple[dict[str, Any], Mapping
         if claim.kind == "profile" and dataset is not None:
             facts["filename"] = dataset.name
             blobs["upload"] = dataset.upload_blob_id
-        elif claim.kind == "synthesize" and dataset is not None:
+        elif claim.kind in ("synthesize", "tune") and dataset is not None:
             facts["schema"] = claim.spec["schema"]
             blobs["table.parquet"] = dataset.table_blob_id
             if claim.checkpoint_blob_id:

@@ -21,7 +21,13 @@ log = logging.getLogger(__name__)
 
 ARTIFACTS = {"table": "table.parquet", "synthesizer": "synthesizer.tar", "sample": "sample.parquet"}
 """Name in the publishing transaction -> file in the job folder's `out`."""
-NEEDED = {"profile": ("table",), "synthesize": ("synthesizer", "sample"), "sample": ("sample",), "evaluate": ()}
+NEEDED = {
+    "profile": ("table",),
+    "synthesize": ("synthesizer", "sample"),
+    "sample": ("sample",),
+    "evaluate": (),
+    "tune": (),
+}
 READ_BYTES = 1024 * 1024
 
 

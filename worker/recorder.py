@@ -76,6 +76,11 @@ class Recorder:
                 data = {"step": self._current, "fraction": step.fraction, "message": message, "values": values}
                 self._events.append(Event("progress", data))
 
+    def event(self, type: str, data: dict[str, Any]) -> None:
+        """Something that the log keeps whatever the pace."""
+        with self._lock:
+            self._events.append(Event(type, data))
+
     def take(self) -> tuple[dict[str, StepReport], list[Event]]:
         """What is new since the last take."""
         with self._lock:

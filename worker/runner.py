@@ -1,8 +1,8 @@
 """The child: `python -m worker.runner FOLDER` does the work of one attempt, and nothing else.
 
 It reads FOLDER/job.json and FOLDER/in, writes FOLDER/out, and reports JSON lines on its standard output: step,
-progress, checkpoint, and at last either result (then out/result.json is complete) or error with a problem. It holds no
-database, no broker and no secret; it ends when its supervisor does.
+progress, checkpoint, event, and at last either result (then out/result.json is complete) or error with a problem. It
+holds no database, no broker and no secret; it ends when its supervisor does.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ def main(folder: Path) -> int:
             from worker.verbs.synthesize import run
         elif job["kind"] == "sample":
             from worker.verbs.sample import run
+        elif job["kind"] == "tune":
+            from worker.verbs.tune import run
         else:
             from worker.verbs.evaluate import run
         outcome = run(job, folder, reporter)

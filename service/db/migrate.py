@@ -13,8 +13,14 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCRIPTS = Path(__file__).parents[2] / "alembic"
-HEAD = "0001"
+def find_scripts(here: Path = Path(__file__).parent) -> Path:
+    """The migrations: `migrations` beside this file where a wheel installed them, else the repository's alembic/."""
+    installed = here / "migrations"
+    return installed if installed.is_dir() else here.parents[1] / "alembic"
+
+
+SCRIPTS = find_scripts()
+HEAD = "0004"
 """Newest revision of SCRIPTS (a test compares the two)."""
 
 

@@ -117,7 +117,7 @@ class Job(Base):
         CheckConstraint(
             "state IN ('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled')", name="state"
         ),
-        CheckConstraint("kind IN ('profile', 'synthesize', 'sample', 'evaluate')", name="kind"),
+        CheckConstraint("kind IN ('profile', 'synthesize', 'sample', 'evaluate', 'tune')", name="kind"),
         CheckConstraint("attempt <= max_attempts", name="attempts"),
         CheckConstraint("(state IN ('running', 'cancelling')) = (lease_until IS NOT NULL)", name="lease"),
         CheckConstraint("(state IN ('succeeded', 'failed', 'cancelled')) = (ended_at IS NOT NULL)", name="ended"),

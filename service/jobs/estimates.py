@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from service.jobs.schemas import Estimates
 from service.jobs.specs import Resolved
 
@@ -13,6 +15,8 @@ TRAIN_COLUMNS = 15
 CELLS_PER_SECOND = 200_000.0
 """Cells drawn per second: a network of usual width draws about 100,000 on each core."""
 EVALUATE_SECONDS = 40.0
+TRIAL_SECONDS = 10.0
+"""Drawing and judging of one trial of a search."""
 BASE_BYTES = 600 * 1024**2
 CELL_BYTES = 60
 CSV_CELL_BYTES = 8
@@ -24,6 +28,9 @@ def estimate(job: Resolved) -> Estimates:
     seconds = START_SECONDS
     if job.kind == "synthesize":
         seconds += TRAIN_SECONDS * max(job.columns / TRAIN_COLUMNS, 0.3)
+    if job.kind == "tune":
+        trial = TRAIN_SECONDS * max(job.columns / TRAIN_COLUMNS, 0.3) + TRIAL_SECONDS
+        seconds += min(job.spec["trials"] * trial, job.spec["max_time"] or math.inf)
     if job.kind in ("synthesize", "sample"):
         seconds += cells / CELLS_PER_SECOND
     if job.kind in ("synthesize", "evaluate"):

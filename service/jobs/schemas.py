@@ -32,6 +32,7 @@ class SynthesizeRequest(_Request):
     seed: Seed | None = None
     holdout: float = Field(0.1, ge=0.0, le=0.5, allow_inf_nan=False, description="Share of rows kept from training.")
     options: dict[str, Any] = Field({}, description="Of the generator, by name.")
+    options_from: str | None = Field(None, description="Id of a tune job whose best options are taken.")
     name: str | None = Field(None, max_length=200)
     privacy: Any = Field(None, description="Not in this release.")
 
@@ -55,7 +56,32 @@ class EvaluateRequest(_Request):
     seed: Seed | None = None
 
 
-JobRequest = Annotated[SynthesizeRequest | SampleRequest | EvaluateRequest, Field(discriminator="kind")]
+class TuneRequest(_Request):
+    """Search training options; the trials are judged on rows held out inside the training part."""
+
+    kind: Literal["tune"]
+    dataset_id: str
+    objective: Literal["detection", "utility", "likelihood"] = Field(
+        "detection", description="What the trials are judged by; utility needs a target."
+    )
+    target: Target | None = None
+    trials: StrictInt = Field(20, ge=2, le=500, description="At most so many; the first has the defaults.")
+    max_time: float | None = Field(
+        None, ge=1, le=10_000_000, allow_inf_nan=False, description="Seconds after which no more is tried."
+    )
+    validation: float = Field(
+        0.2, ge=0.05, le=0.5, allow_inf_nan=False, description="Share of the training rows that trials are judged by."
+    )
+    space: dict[str, Any] | None = Field(
+        None, description="By option: {low, high, log?} or a list of values. Default: around the defaults."
+    )
+    options: dict[str, Any] = Field({}, description="Training options that all trials share.")
+    seed: Seed | None = None
+    holdout: float = Field(0.1, ge=0.0, le=0.5, allow_inf_nan=False, description="Share of rows left out altogether.")
+    name: str | None = Field(None, max_length=200)
+
+
+JobRequest = Annotated[SynthesizeRequest | SampleRequest | EvaluateRequest | TuneRequest, Field(discriminator="kind")]
 
 
 class Step(BaseModel):

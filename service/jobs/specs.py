@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,11 @@ from models.conditions import parse_conditions
 from models.errors import Conflict, Detail, InvalidInput, NotFound
 from models.options import FitOptions
 from models.schema import Schema, schema_from_json
+from models.tuning.options import TuneOptions
 from service.db.tables import Dataset, Sample, Synthesizer
 from service.jobs import repository
-from service.jobs.schemas import MAX_SEED, EvaluateRequest, JobRequest, SampleRequest, SynthesizeRequest
+from service.jobs.schemas import MAX_SEED, EvaluateRequest, JobRequest, SampleRequest, SynthesizeRequest, TuneRequest
+from service.jobs.tuned import tuned_options
 from service.settings import Settings
 
 
@@ -38,6 +40,8 @@ def resolve(session: Session, tenant_id: str, request: JobRequest, settings: Set
         return _synthesize(session, tenant_id, request, settings)
     if isinstance(request, SampleRequest):
         return _sample(session, tenant_id, request, settings)
+    if isinstance(request, TuneRequest):
+        return _tune(session, tenant_id, request)
     return _evaluate(session, tenant_id, request)
 
 
@@ -55,20 +59,45 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
     parse_conditions(request.where, schema)
     rows = request.rows or min(dataset.row_count or 1, settings.max_sample_rows)
     _check_rows(rows, settings)
-    for name in ("seed", "holdout"):
-        if name in request.options:
-            raise InvalidInput(
-                f"`options` may not name {name}.",
-                hint=f"Give `{name}` beside `options`.",
-                errors=[Detail(("body", "options", name), "belongs beside `options`")],
-            )
-    seed = _seed(request.seed)
-    options = FitOptions.from_json({**request.options, "seed": seed, "holdout": request.holdout})
+    tuned = tuned_options(session, tenant_id, request)
+    seed = _seed(tuned.seed)
+    options = _fit_options({**tuned.options, **request.options}, seed, tuned.holdout)
     spec = {
         "dataset_id": dataset.id,
         "rows": rows,
         "target": request.target,
         "where": list(request.where),
+        "seed": seed,
+        "holdout": tuned.holdout,
+        "options": options.to_json(),
+        "options_from": request.options_from,
+        "name": request.name,
+        "schema": dataset.schema,
+        "schema_version": dataset.schema_version,
+    }
+    return Resolved("synthesize", spec, rows, len(schema.columns), dataset_id=dataset.id)
+
+
+def _tune(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:
+    dataset = ready_dataset(session, tenant_id, request.dataset_id)
+    schema = schema_from_json(dataset.schema)
+    _check_target(request.target, schema)
+    if request.objective == "utility" and request.target is None:
+        raise InvalidInput(
+            "Objective utility needs a target.",
+            hint="Name the column to predict as `target`.",
+            errors=[Detail(("body", "target"), "is needed")],
+            code="invalid_target",
+        )
+    names = ("objective", "trials", "max_time", "validation", "space")
+    tuning = TuneOptions.from_json({name: getattr(request, name) for name in names})
+    seed = _seed(request.seed)
+    options = _fit_options(request.options, seed, request.holdout)
+    tuning.check(options)
+    spec = {
+        "dataset_id": dataset.id,
+        "target": request.target,
+        **tuning.to_json(),
         "seed": seed,
         "holdout": request.holdout,
         "options": options.to_json(),
@@ -76,7 +105,7 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
         "schema": dataset.schema,
         "schema_version": dataset.schema_version,
     }
-    return Resolved("synthesize", spec, rows, len(schema.columns), dataset_id=dataset.id)
+    return Resolved("tune", spec, dataset.row_count or 1, len(schema.columns), dataset_id=dataset.id)
 
 
 def _sample(session: Session, tenant_id: str, request: SampleRequest, settings: Settings) -> Resolved:
@@ -147,6 +176,18 @@ def ready_dataset(session: Session, tenant_id: str, dataset_id: str) -> Dataset:
             code="dataset_rejected",
         )
     return dataset
+
+
+def _fit_options(given: Mapping[str, Any], seed: int, holdout: float) -> FitOptions:
+    """Raises InvalidInput also for what belongs beside the options."""
+    for name in ("seed", "holdout"):
+        if name in given:
+            raise InvalidInput(
+                f"`options` may not name {name}.",
+                hint=f"Give `{name}` beside `options`.",
+                errors=[Detail(("body", "options", name), "belongs beside `options`")],
+            )
+    return FitOptions.from_json({**given, "seed": seed, "holdout": holdout})
 
 
 def _seed(given: int | None) -> int:

@@ -85,3 +85,27 @@ def test_reading_sessions_throw_changes_away(any_database: Database) -> None:
         session.flush()
     with any_database.read() as session:
         assert session.get(Tenant, "ten_x") is None
+
+
+def test_allowing_tune_jobs_keeps_what_there_is(any_settings: Settings, any_database: Database) -> None:
+    config = migrate.config_for(any_database)
+    command.downgrade(config, "0001")
+    insert = "INSERT INTO jobs (id, tenant_id, kind, state, queue, spec, attempt, max_attempts, created_at)"
+    with any_database.write() as session:
+        session.execute(sa.text("INSERT INTO tenants (id, name, created_at) VALUES ('t', 't', 0)"))
+        session.execute(sa.text(f"{insert} VALUES ('j', 't', 'sample', 'queued', 'gpu', '{{}}', 0, 3, 0)"))
+        step = "INSERT INTO job_steps (job_id, name, position, fraction, message) VALUES ('j', 'read', 0, 0, '')"
+        session.execute(sa.text(step))
+    tune = f"{insert} VALUES ('k', 't', 'tune', 'queued', 'gpu', '{{}}', 0, 3, 0)"
+    with pytest.raises(sa.exc.IntegrityError), any_database.write() as session:
+        session.execute(sa.text(tune))
+    migrate.upgrade(any_settings)
+    with any_database.write() as session:
+        session.execute(sa.text(tune))
+    with pytest.raises(sa.exc.IntegrityError), any_database.write() as session:
+        session.execute(sa.text(tune.replace("'tune'", "'dance'").replace("'k'", "'l'")))
+    command.downgrade(config, "0001")
+    with any_database.read() as session:
+        assert session.execute(sa.text("SELECT id, kind FROM jobs")).all() == [("j", "sample")]
+        assert session.scalar(sa.text("SELECT count(*) FROM job_steps")) == 1
+        assert session.scalar(sa.text("SELECT count(*) FROM tenants")) == 1

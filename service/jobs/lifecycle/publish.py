@@ -26,6 +26,7 @@ def publish(session: Session, claim: Claim, outcome: Mapping[str, Any], blobs: M
         "synthesize": _synthesize,
         "sample": _sample,
         "evaluate": _evaluate,
+        "tune": _tune,
     }[claim.kind](session, job, outcome, blobs)
     session.flush()
     return end(session, job, "succeeded", result=result)
@@ -83,6 +84,10 @@ def _evaluate(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Map
         "sample_id": sample.id,
         "report_id": report_id,
     }
+
+
+def _tune(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, Any]:
+    return {"dataset_id": job.dataset_id, **outcome["tuning"]}
 
 
 def _add_sample(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service.db.base import epoch_now
 from service.db.tables import Job, JobEvent
 
-QUEUE_OF = {"profile": "cpu", "synthesize": "gpu", "sample": "gpu", "evaluate": "cpu"}
+QUEUE_OF = {"profile": "cpu", "synthesize": "gpu", "sample": "gpu", "evaluate": "cpu", "tune": "gpu"}
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 HELD = ("running", "cancelling")
 
@@ -51,7 +51,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Event:
-    """type: state, step, progress or checkpoint."""
+    """type: state, step, progress, checkpoint or trial."""
 
     type: str
     data: Mapping[str, Any] = field(default_factory=dict)
