@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup browser demo test serve lint clean
+.PHONY: setup browser demo test serve lint bench bench-short clean
 
 setup: $(STAMP)
 
@@ -38,6 +38,15 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Hours: peers at their defaults, three seeds. POPULACE_BENCH_DATA names the tables; arguments go into BENCH.
+bench: setup
+	$(BIN)/python -m bench.run --readme bench/README.md $(BENCH)
+
+# Ours and the yardsticks on an invented table, a few steps: shows that the bench runs, not how good anything is.
+bench-short: setup
+	$(BIN)/python -m bench.run --tables census --rows 1500 --models holdout independent ours --seeds 1 --fresh \
+	  --set ours.steps=60 --limit 120 --out build/bench/short
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

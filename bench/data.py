@@ -21,6 +21,8 @@ SPLIT_SEED = 1234
 CENSUS_ROWS = 20_000
 UNFIT = ["person_id", "interview_date"]
 """Columns of the invented census that the peers have no kind for: an identifier and a date."""
+STATED = 0.6
+"""At least this share of its people are adults who state an income."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def _read(data: Path | None, file: str) -> pd.DataFrame:
 
 
 def _census(rows: int | None) -> pd.DataFrame:
-    """Enough households that `rows` training rows are left."""
-    needed = CENSUS_ROWS if rows is None else min(CENSUS_ROWS, int(rows / TRAIN_SHARE) + 1)
-    return pd.DataFrame(make_census(needed)).drop(columns=UNFIT)
+    """Adults who state an income, so that income is a number to everyone; enough of them for `rows` training rows."""
+    needed = CENSUS_ROWS if rows is None else min(CENSUS_ROWS, int(rows / TRAIN_SHARE / STATED) + 1)
+    people = pd.DataFrame(make_census(needed)).drop(columns=UNFIT)
+    return people[pd.to_numeric(people["income"], errors="coerce").notna()]
