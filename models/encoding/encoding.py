@@ -180,7 +180,9 @@ def encoding_from(schema: Schema, raw: Mapping[str, Any], tensors: Mapping[str, 
         surrogates = [surrogate_from(schema[need(s, "name", str)], s) for s in need(raw, "surrogates", list)]
         known = {c.column.name: c for c in columns}
         derived: list[Derived] = []
-        for i, item in enumerate(need(raw, "derived", list)):
+        # Before columns were looked up, only those that repeat another were, under another name.
+        old = [{"name": a, "source": b, "repeats": True} for a, b in raw.get("copies", ())]
+        for i, item in enumerate(need({"derived": old, **raw}, "derived", list)):
             derived.append(derived_from(schema, item, _under(tensors, f"derived.{i}."), known))
         _check_names(schema, columns, derived, surrogates)
     except (KeyError, ValueError, TypeError, IndexError) as error:

@@ -19,9 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.encoding.cells import Array
 from models.gan.discriminator import Discriminator, reliability, teach, verdict
 from models.gan.losses import cross_entropy
 from models.gan.network import follow, pieces, shadow
+from models.gan.pairs import NO_PAIRS
 from models.gan.sampler import BLOCK, Sampler
 from models.gan.trainer import Rows, Trainer
 from models.progress import Progress
@@ -53,7 +55,16 @@ class Game:
 class Adversary:
     """Plays generator against discriminator. The trainer brings the generator, its rows and its likelihood."""
 
-    def __init__(self, trainer: Trainer, order: Sequence[int], game: Game, seed: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        order: Sequence[int],
+        game: Game,
+        seed: int,
+        progress: Progress,
+        pairs: Array = NO_PAIRS,
+    ) -> None:
+        self.pairs = pairs
         self.trainer, self.order, self.game, self.seed = trainer, list(order), game, seed
         self.progress = progress
         self.model, self.device = trainer.model, trainer.device
@@ -72,7 +83,7 @@ class Adversary:
 
     def pool(self, label: str, rows: int) -> Tensor:
         """Rows drawn by the generator as it stands: (rows, S) cell numbers."""
-        sampler = Sampler(self.model, self.trainer.layout, self.order, self.progress)
+        sampler = Sampler(self.model, self.trainer.layout, self.order, self.progress, pairs=self.pairs)
         seed = key(self.seed, "pool", label)
         parts = [sampler.block(b, 0, min(BLOCK, rows - b * BLOCK), seed, 0)[0] for b in range(math.ceil(rows / BLOCK))]
         return torch.from_numpy(np.concatenate(parts)).to(self.device) + self.trainer.rows.offsets
@@ -141,14 +152,15 @@ def adversarial_phase(
     always: bool,
     progress: Progress,
     span: tuple[float, float],
+    pairs: Array = NO_PAIRS,
 ) -> dict[str, Any]:
     """Play, and leave in the trainer's model the weights that the held-out verdict likes best, those from before
     included.
 
-    span: what part of the step's fraction this is. -> facts for the manifest: verdict before and after, whether it
-    was kept.
+    span: what part of the step's fraction this is. pairs (P, 2): impossible ones, which pools are drawn without. ->
+    facts for the manifest: verdict before and after, whether it was kept.
     """
-    adversary = Adversary(trainer, order, game, seed, progress)
+    adversary = Adversary(trainer, order, game, seed, progress, pairs)
     model = trainer.model
     before = adversary.verdict("before", trainer.validation)
     facts: dict[str, Any] = {"auc_before": round(before, 4), "played": False, "kept": False, "curve": []}

@@ -7,7 +7,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models.encoding.cells import Array
 from models.gan.network import pieces
+from models.gan.pairs import NO_PAIRS
 from models.gan.sampler import BLOCK, Draws, Sampler
 from models.gan.trainer import Rows, Trainer
 from models.progress import SILENT, Progress
@@ -20,21 +22,28 @@ SETTLING = 20
 
 
 @torch.no_grad()
-def settle(trainer: Trainer, order: tuple[int, ...], shares: Tensor, seed: int, progress: Progress = SILENT) -> None:
+def settle(
+    trainer: Trainer,
+    order: tuple[int, ...],
+    shares: Tensor,
+    seed: int,
+    progress: Progress = SILENT,
+    pairs: Array = NO_PAIRS,
+) -> None:
     """Shift the biases of the head until the shares of freely drawn rows are the training shares (W,).
 
     Small errors add up from slot to slot where each is drawn after generated cells, not real ones. So rows are drawn as
     when sampling, and each slot's mean probabilities are set right before it is drawn and the next one follows.
     """
     layout, device = trainer.layout, shares.device
-    sampler = Sampler(trainer.model, layout, order, progress)
+    sampler = Sampler(trainer.model, layout, order, progress, pairs=pairs)
     blocks = ROWS // BLOCK if len(order) <= 60 else 1
     slots = len(order)
     draws = [Draws.of(key(seed, "settle"), b, layout, device) for b in range(blocks)]
     rows = blocks * BLOCK
     cells = torch.zeros(rows, slots, dtype=torch.int64, device=device)
     h = sampler.start.expand(rows, -1).clone()
-    for slot in order:
+    for place, slot in enumerate(order):
         progress.check()
         parent = layout.parents[slot]
         coarse = cells[:, parent] if parent >= 0 else None
@@ -44,6 +53,7 @@ def settle(trainer: Trainer, order: tuple[int, ...], shares: Tensor, seed: int, 
                 for i, part in enumerate(pieces(h, BLOCK))
             ]
         )
+        p = sampler.pairs.apply(p, slot, cells, order[:place])
         a, b = int(layout.offsets[slot]), int(layout.offsets[slot + 1])
         goal, count = shares[a:b], shares[a:b] * rows
         shift = torch.zeros_like(goal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from models.gan.adversarial import Game, adversarial_phase
 from models.gan.calibration import calibrate, settle
 from models.gan.network import Generator
 from models.gan.orders import drawing_order
+from models.gan.pairs import NO_PAIRS, find_pairs
 from models.gan.plan import Plan, precision
 from models.gan.trainer import Rows, Trainer
 from models.options import FitOptions
@@ -27,12 +28,15 @@ FIXED = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """order: slots as drawn. frequencies (W,): training shares of the cells. facts: for the manifest."""
+    """order: slots as drawn. frequencies (W,): training shares of the cells. facts: for the manifest. pairs (P, 2):
+    impossible ones.
+    """
 
     model: Generator
     order: tuple[int, ...]
     frequencies: Array
     facts: dict[str, Any]
+    pairs: Array = field(default_factory=lambda: NO_PAIRS)
 
 
 def fit_generator(
@@ -79,7 +83,8 @@ def fit_generator(
     trainer.run(progress, checkpoint, fingerprint, span)
     model.load_state_dict(trainer.best if plan.select == "validation" else trainer.ema, strict=False)
     calibrate(trainer, order, progress)
-    settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress)
+    pairs = find_pairs(codes, layout, progress)
+    settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
     out_of_time = options.max_time is not None and trainer.state.seconds >= options.max_time
     adversarial: dict[str, Any] = {
         "played": False,
@@ -95,9 +100,10 @@ def fit_generator(
             always=options.adversarial == "always",
             progress=progress,
             span=(span, 1.0),
+            pairs=pairs,
         )
         if adversarial["kept"]:
-            settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress)
+            settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
     facts = {
         "device": on.type,
         "precision": str(model.compute).removeprefix("torch."),
@@ -105,8 +111,9 @@ def fit_generator(
         "seconds": round(trainer.state.seconds, 2),
         "steps": trainer.state.step,
         "adversarial": adversarial,
+        "impossible_pairs": len(pairs),
     }
-    return Fitted(model, order, frequencies, facts)
+    return Fitted(model, order, frequencies, facts, pairs)
 
 
 def _worth(validation: int, slots: int) -> bool:

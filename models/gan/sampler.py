@@ -21,6 +21,7 @@ from torch import Tensor
 from models.encoding.cells import Array
 from models.encoding.encoding import Layout
 from models.gan.network import Generator, pieces
+from models.gan.pairs import NO_PAIRS, PairMask
 from models.progress import SILENT, Progress
 from models.rng import key, stream
 
@@ -61,7 +62,7 @@ class Sampler:
     """Draws cells.
 
     order: slots in the order in which unconditional rows are drawn. frequencies (W,): where given, samples without
-    conditions keep to these shares of missing cells.
+    conditions keep to these shares of missing cells. pairs (P, 2): impossible ones.
     """
 
     def __init__(
@@ -71,10 +72,12 @@ class Sampler:
         order: Sequence[int],
         progress: Progress = SILENT,
         frequencies: Array | None = None,
+        pairs: Array = NO_PAIRS,
     ) -> None:
         self.model, self.layout, self.order, self.progress = model, layout, list(order), progress
         device = model.embed.device
         self.device = device
+        self.pairs = PairMask(pairs, layout, device)
         self.goal: list[float] | None = None
         if frequencies is not None and any(layout.missing):
             ends = layout.offsets[1:]
@@ -123,24 +126,26 @@ class Sampler:
         cells: Tensor,
         draw: Callable[[Tensor, int], Tensor],
         pins: Mapping[int, Pin],
+        drawn: Sequence[int] = (),
     ) -> Tensor:
-        """Draw these slots in place, given first-layer sums h (B, H); draw: (masses (B, K), slot) -> cells (B,).
+        """Draw these slots in place, given first-layer sums h (B, H) and the cells of the slots drawn before; draw:
+        (masses (B, K), slot) -> cells (B,).
 
         -> product of the accepted masses, less the first.
         """
         weight = torch.ones(len(h), device=self.device)
         free = True  # nothing random has been drawn yet: masses are the same for all rows
-        for slot in slots:
+        for i, slot in enumerate(slots):
             self.progress.check()
             parent = self.layout.parents[slot]
             coarse = cells[:, parent] if parent >= 0 else None
             p = self.probabilities(h, slot, coarse)
-            pin = pins.get(slot)
+            pin, within = pins.get(slot), None
             if pin is not None:
-                p = p * (pin.mass.amax(1) > 0 if coarse is None and pin.partner >= 0 else _mass(pin, coarse))
-                mass = p.sum(1)
-                if not free:
-                    weight = weight * mass
+                within = pin.mass.amax(1) > 0 if coarse is None and pin.partner >= 0 else _mass(pin, coarse)
+            p = self.pairs.apply(p, slot, cells, [*drawn, *slots[:i]], within)
+            if pin is not None and not free:
+                weight = weight * p.sum(1)
             cells[:, slot] = draw(p, slot)
             if pin is None or int((p[:1] > 0).sum()) != 1:
                 free = False
@@ -164,7 +169,7 @@ class Sampler:
         else:
             self._walk(pins.first, h, cells, draw, pins.by_slot)
         done = set(pins.first)
-        self._walk([s for s in self.order if s not in done], h, cells, draw, {})
+        self._walk([s for s in self.order if s not in done], h, cells, draw, {}, pins.first)
         u = strata(seed, number, uniforms)[first:last]
         return cells[first - begin : last - begin].cpu().numpy(), u
 
