@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from models.errors import InvalidArtifact, InvalidCondition, InvalidData, Invali
 from models.gan.fitting import fit_generator
 from models.gan.impute import Imputed, impute_table
 from models.gan.network import Generator
+from models.gan.pairs import NO_PAIRS, check_pairs
 from models.gan.plan import Plan, device, make_plan, precision, resolution, threads
 from models.gan.rebalance import Stream, rows_of, streams
 from models.gan.sampler import Sampler
@@ -56,7 +57,8 @@ SPLIT = "stream of the seed, labelled split, permutes the rows; the first share 
 class Synthesizer:
     """A trained generator with all that it takes to sample.
 
-    order: slots as drawn. frequencies (W,): training shares. Both are empty where the model is a Ctgan.
+    order: slots as drawn. frequencies (W,): training shares. Both are empty where the model is a Ctgan. pairs (P, 2):
+    impossible ones, which are never drawn together.
     """
 
     schema: Schema
@@ -65,6 +67,7 @@ class Synthesizer:
     order: tuple[int, ...]
     frequencies: Array
     manifest: dict[str, Any]
+    pairs: Array = field(default_factory=lambda: NO_PAIRS)
 
     def save(self, folder: Path) -> None:
         """Write it into a folder as safetensors and JSON."""
@@ -74,7 +77,7 @@ class Synthesizer:
         else:
             tensors = {f"generator.{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
             shape = {"hidden": self.model.embed.shape[1], "depth": len(self.model.stack)}
-        tensors |= self.encoding.tensors() | {"frequencies": self.frequencies.astype(np.float32)}
+        tensors |= self.encoding.tensors() | {"frequencies": self.frequencies.astype(np.float32), "pairs": self.pairs}
         parts = {
             "schema": self.schema.to_json(),
             "encoding": self.encoding.to_json(),
@@ -98,6 +101,7 @@ class Synthesizer:
             order = tuple(map(int, parts["order"]))
             if sorted(order) != list(range(len(layout.sizes))) or len(tensors["frequencies"]) != layout.width:
                 raise ValueError("the order of its slots")
+            pairs = check_pairs(tensors.get("pairs", NO_PAIRS), layout)
             shape = parts["network"]
             model = Generator(layout.width, len(layout.sizes), int(shape["hidden"]), int(shape["depth"]))
             weights = {k.removeprefix("generator."): v for k, v in tensors.items() if k.startswith("generator.")}
@@ -107,7 +111,8 @@ class Synthesizer:
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError, InvalidInput) as error:
             what = str(error).splitlines()[0][:200]
             raise InvalidArtifact(f"The synthesizer's parts do not fit together: {what}.", hint=TRAIN_AGAIN) from None
-        return Synthesizer(schema, encoding, model, order, tensors["frequencies"], dict(parts["manifest"]))
+        manifest = dict(parts["manifest"])
+        return Synthesizer(schema, encoding, model, order, tensors["frequencies"], manifest, pairs)
 
 
 def split(rows: int, fraction: float, seed: int) -> tuple[Array, Array]:
@@ -153,6 +158,7 @@ def fit(
             "checkpoint": checkpoint,
             "fingerprint": _fingerprint(codes, encoding, options),
         }
+        pairs = NO_PAIRS
         plan: Plan | CtganPlan
         model: Generator | Ctgan
         if options.model == "ctgan":
@@ -162,6 +168,7 @@ def fit(
         else:
             plan = make_plan(len(train), encoding.layout, options)
             fitted = fit_generator(codes, encoding, plan, options, **how)
+            pairs = fitted.pairs
             model, order, frequencies, facts = fitted.model, fitted.order, fitted.frequencies, fitted.facts
             size = sum(p.numel() for p in fitted.model.parameters())
     manifest = {
@@ -183,7 +190,7 @@ def fit(
         "parameters": size,
         **facts,
     }
-    return Synthesizer(table.schema, encoding, model, order, frequencies, manifest)
+    return Synthesizer(table.schema, encoding, model, order, frequencies, manifest, pairs)
 
 
 def sample(
@@ -299,7 +306,8 @@ def _sampler(synthesizer: Synthesizer, options: FitOptions, progress: Progress) 
     on = device(replace(options, device="auto"))
     model = synthesizer.model.to(on)
     model.compute = precision(on)
-    return Sampler(model, synthesizer.encoding.layout, synthesizer.order, progress, synthesizer.frequencies)
+    layout, frequencies = synthesizer.encoding.layout, synthesizer.frequencies
+    return Sampler(model, layout, synthesizer.order, progress, frequencies, synthesizer.pairs)
 
 
 def _conditions(schema: Schema, where: Sequence[str | Condition]) -> list[Condition]:
