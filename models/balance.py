@@ -48,6 +48,12 @@ class Part:
     condition: Condition
     share: float
 
+    @property
+    def label(self) -> str:
+        """The value, for people."""
+        c = self.condition
+        return "missing" if c.missing else c.values[0] if c.values else f"{c.low:g}"
+
 
 def parse_balance(raw: Any, schema: Schema, conditions: Sequence[Condition] = ()) -> Balance:
     """Balance from a text or untrusted JSON, checked against the schema and the conditions of the same sample.

@@ -26,13 +26,14 @@ WINDOW = 32
 @dataclass(frozen=True, eq=False)
 class Stream:
     """Rows under conditions. conditions: what decoded values must meet, by modelled column; share: of the sample;
-    restrictions: what the conditions leave of the cells, by modelled column.
+    restrictions: what the conditions leave of the cells, by modelled column; label: the value of the balanced column.
     """
 
     conditions: Mapping[str, Condition]
     pins: Pins
     share: float
     restrictions: Mapping[str, Restriction]
+    label: str = ""
 
 
 def streams(
@@ -54,7 +55,8 @@ def streams(
     out = []
     for part in found:
         try:
-            out.append(_stream(encoding, [part.condition, *others], part.share, shares, order))
+            stream = _stream(encoding, [part.condition, *others], part.share, shares, order)
+            out.append(replace(stream, label=part.label))
         except InvalidCondition:
             if balance.shares or (part is found[-1] and not out):
                 raise

@@ -41,6 +41,17 @@ def make_pins(
     return Pins(tuple(first), {pin.slot: pin for _, pins in ranked for pin in pins})
 
 
+def pins_of(encoding: TableEncoding, restrictions: Mapping[str, Restriction], device: torch.device) -> dict[int, Pin]:
+    """The restrictions by slot."""
+    slots = range(len(encoding.layout.sizes))
+    return {
+        p.slot: p
+        for n, r in restrictions.items()
+        if slots[encoding.slots[n]]
+        for p in _pins(slots[encoding.slots[n]], r, device)
+    }
+
+
 def _pins(slots: Sequence[int], restriction: Restriction, device: torch.device) -> list[Pin]:
     mass = torch.from_numpy(restriction.mass).float().to(device)
     if len(slots) == 1:
