@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from populace.commands import datasets, jobs, keys, reports, samples
+from populace.commands import datasets, jobs, keys, reports, samples, tuning
 from populace.commands.common import group
 from populace.commands.demo import demo
 from populace.commands.doctor import doctor
@@ -45,6 +45,8 @@ def options(
 
 for command in (synth, demo, serve, worker, migrate, doctor):
     app.command()(command)
+jobs.app.command()(tuning.tune)
+jobs.app.command()(tuning.trials)
 for name, sub in {
     "datasets": datasets.app,
     "jobs": jobs.app,

@@ -6,6 +6,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 
@@ -43,6 +44,10 @@ def emit(text: str) -> None:
 
 def emit_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii="utf" not in sys.stdout.encoding.lower(), default=str), flush=True)
+
+
+def write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def explain(error: Explained, places: Iterable[Any] = ()) -> None:

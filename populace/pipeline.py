@@ -18,7 +18,9 @@ CANCEL_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. None: the service's default. schema: overrides, or a whole schema if it has a version."""
+    """What is asked for. None: the service's default. schema: overrides, or a whole schema if it has a version.
+    search: how to search training options first (trials, max_time, objective).
+    """
 
     source: Path
     rows: int | None = None
@@ -28,16 +30,18 @@ class Order:
     holdout: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
+    search: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """seconds: wall clock by stage."""
+    """seconds: wall clock by stage. tuning: the job that searched training options, if one was asked for."""
 
     dataset: Dataset
     job: Job
     report: Report
     seconds: Mapping[str, float]
+    tuning: Job | None = None
 
     @property
     def sample_id(self) -> str:
@@ -59,6 +63,8 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
     if order.schema is not None:
         client.datasets.set_schema(dataset.id, order.schema, replace="version" in order.schema)
     profiled = time.monotonic()
+    tuning = None if order.search is None else _search(client, order, dataset)
+    tuned = time.monotonic()
     say(f"{dataset.row_count:,} rows, {dataset.column_count} columns; training")
     job = client.jobs.synthesize(
         dataset.id,
@@ -68,6 +74,7 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
         seed=order.seed,
         holdout=order.holdout,
         options=order.options,
+        options_from=None if tuning is None else tuning.id,
     )
     job = _wait(client, job.id)
     worked = time.monotonic()
@@ -76,8 +83,24 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
     if report is not None:
         client.reports.download(found.id, report)
     ended = time.monotonic()
-    seconds = {"profile": profiled - began, "job": worked - profiled, "download": ended - worked, "all": ended - began}
-    return Outcome(dataset, job, found, {k: round(v, 2) for k, v in seconds.items()})
+    seconds = {"profile": profiled - began, "job": worked - tuned, "download": ended - worked, "all": ended - began}
+    if tuning is not None:
+        seconds["tune"] = tuned - profiled
+    return Outcome(dataset, job, found, {k: round(v, 2) for k, v in seconds.items()}, tuning)
+
+
+def _search(client: Client, order: Order, dataset: Dataset) -> Job:
+    """Search training options; the job that trains then takes the search's seed and holdout."""
+    say(f"{dataset.row_count:,} rows, {dataset.column_count} columns; searching training options")
+    job = client.jobs.tune(
+        dataset.id,
+        **(order.search or {}),
+        target=order.target,
+        options=order.options,
+        seed=order.seed,
+        holdout=order.holdout,
+    )
+    return _wait(client, job.id)
 
 
 def _wait(client: Client, job_id: str) -> Job:

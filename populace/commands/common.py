@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from populace.client import Client
 
 EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 Url = Annotated[
     str | None, typer.Option("--url", help="Address of the service.", envvar="POPULACE_URL", show_default=False)
@@ -71,9 +74,37 @@ def connect(url: str | None, key: str | None) -> Client:
     return client
 
 
-def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
-    """`steps=300` and the like. Values are JSON where they can be, texts otherwise."""
-    out: dict[str, Any] = {}
+def read_json(file: Path, hint: str = "") -> dict[str, Any]:
+    """A JSON object out of a file. Raises CommandError."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file} is not JSON: {error}.", hint=hint) from None
+    if not isinstance(found, dict):
+        raise CommandError(f"{file} does not hold a JSON object.", hint=hint)
+    return found
+
+
+def seconds(text: str | None, option: str) -> float | None:
+    """`90`, `90s`, `10m`, `1h30m` -> seconds."""
+    if text is None:
+        return None
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(r"(\d+(\.\d+)?[hms])+", text):
+        raise typer.BadParameter(f"{text!r} is no duration: write e.g. 90s, 10m or 1h30m.", param_hint=option)
+    return sum(float(number) * UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([hms])", text))
+
+
+def training_options(pairs: Iterable[str] | None, file: Path | None, max_time: str | None) -> dict[str, Any]:
+    """What a file holds, under what --max-time and --option say."""
+    limit = seconds(max_time, "--max-time")
+    return parse_options(pairs or (), file) | ({} if limit is None else {"max_time": limit})
+
+
+def parse_options(pairs: Iterable[str], file: Path | None = None) -> dict[str, Any]:
+    """`steps=300` and the like, over what a file of options holds. Values are JSON where they can be, else texts."""
+    out = {} if file is None else read_json(file, 'Options look like {"steps": 900, "hidden": 256}.')
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:

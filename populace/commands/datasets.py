@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from populace.commands.common import ApiKey, AsJson, Url, connect
+from populace.commands.common import ApiKey, AsJson, Url, connect, read_json
 from populace.commands.nouns import Id, noun
-from populace.console import CommandError, emit, emit_json, say, size
+from populace.console import emit, emit_json, say, size
 
 app = noun(
     "datasets",
@@ -70,13 +69,7 @@ def schema(
 
 def read_schema(file: Path) -> dict[str, object]:
     """A schema file. Raises CommandError."""
-    try:
-        found = json_module.loads(file.read_text(encoding="utf-8"))
-    except (json_module.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file} is not JSON: {error}.", hint="Start from `populace datasets schema ID`.") from None
-    if not isinstance(found, dict):
-        raise CommandError(f"{file} does not hold a JSON object.", hint="Start from `populace datasets schema ID`.")
-    return found
+    return read_json(file, "Start from `populace datasets schema ID`.")
 
 
 @app.command()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json as json_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from populace.commands.common import ApiKey, AsJson, Url, connect, parse_options
+from populace.commands.common import ApiKey, AsJson, Url, connect, training_options
 from populace.commands.nouns import Id, noun
 from populace.console import emit, emit_json, say
 
@@ -28,6 +29,11 @@ Where = Annotated[list[str] | None, typer.Option(help='Condition on the rows, e.
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same rows.")]
 Holdout = Annotated[float | None, typer.Option(help="Share of rows kept from training, for the evaluation.")]
 Option = Annotated[list[str] | None, typer.Option("--option", help="Training option NAME=VALUE; may be repeated.")]
+OptionsFile = Annotated[
+    Path | None,
+    typer.Option("--options", help="JSON file of training options; --option overrides.", exists=True, dir_okay=False),
+]
+MaxTime = Annotated[str | None, typer.Option("--max-time", help="Train no longer than this, e.g. 90s, 10m, 1h30m.")]
 Wait = Annotated[bool, typer.Option(help="Wait until it has ended.")]
 
 
@@ -50,6 +56,9 @@ def synthesize(
     seed: Seed = None,
     holdout: Holdout = None,
     option: Option = None,
+    options_file: OptionsFile = None,
+    max_time: MaxTime = None,
+    options_from: Annotated[str | None, typer.Option(help="Id of a tune job; takes its best options.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the job.")] = None,
     wait: Wait = True,
     url: Url = None,
@@ -60,7 +69,7 @@ def synthesize(
 
     Example: populace jobs synthesize DATASET --target income --json
     """
-    options = parse_options(option or ())
+    options = training_options(option, options_file, max_time)
     with connect(url, key) as client:
         job = client.jobs.synthesize(
             dataset,
@@ -70,6 +79,7 @@ def synthesize(
             seed=seed,
             holdout=holdout,
             options=options,
+            options_from=options_from,
             name=name,
         )
         _ordered(client, job, wait, json)

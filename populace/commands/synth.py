@@ -8,16 +8,18 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import IO, Annotated
 
 import typer
 
-from populace.commands.common import parse_options
+from populace.commands.common import seconds, training_options
 from populace.commands.datasets import read_schema
-from populace.commands.jobs import Holdout, Option, Rows, Seed, Target, Where
+from populace.commands.jobs import Holdout, MaxTime, Option, OptionsFile, Rows, Seed, Target, Where
 from populace.commands.samples import check_ending
+from populace.commands.tuning import Objective, show_trials
 from populace.console import CommandError, emit_json, say
 
 
@@ -40,6 +42,13 @@ def synth(
     holdout: Holdout = None,
     report: Annotated[Path | None, typer.Option(help="Write the report here, as one HTML page.")] = None,
     option: Option = None,
+    options_file: OptionsFile = None,
+    tune: Annotated[
+        int | None, typer.Option(help="Search training options first, in so many trials.", min=2, max=500)
+    ] = None,
+    tune_time: Annotated[str | None, typer.Option(help="Search no longer than this, e.g. 10m.")] = None,
+    objective: Objective = None,
+    max_time: MaxTime = None,
     home: Annotated[
         Path | None, typer.Option(help="Keep database and models here instead of a temporary place.")
     ] = None,
@@ -64,7 +73,10 @@ def synth(
     for file in (output, report):
         if file is not None and not file.absolute().parent.is_dir():
             raise CommandError(f"There is no folder {file.absolute().parent}.", hint="Make it first.")
-    options = parse_options(option or ())
+    options = training_options(option, options_file, max_time)
+    search = {"trials": tune, "objective": objective, "max_time": seconds(tune_time, "--tune-time")}
+    if tune is None and (objective or tune_time):
+        raise typer.BadParameter("--objective and --tune-time belong to a search.", param_hint="--tune")
     overrides = None if schema is None else read_schema(schema)
 
     from populace.client import Client
@@ -73,6 +85,7 @@ def synth(
     from populace.scorecard import scorecard
 
     order = Order(source, rows, target, tuple(where or ()), seed, holdout, options, overrides)
+    order = replace(order, search=search if tune else None)
     sink: Path | IO[bytes] = output or sys.stdout.buffer
     with (
         terminated(),
@@ -82,6 +95,8 @@ def synth(
     ):
         outcome = run(client, order, sink, report)
         sample = client.samples.get(outcome.sample_id)
+    if outcome.tuning is not None:
+        show_trials(outcome.tuning.result)
     say(f"{sample.row_count:,} rows in {outcome.seconds['all']:.0f} s")
     for line in scorecard(outcome.report).splitlines():
         say(line)
@@ -98,6 +113,7 @@ def synth(
                 "seconds": dict(outcome.seconds),
                 "dataset": dict(outcome.dataset.raw),
                 "job": dict(outcome.job.raw),
+                "tuning": None if outcome.tuning is None else dict(outcome.tuning.raw),
                 "metrics": [dict(m) for m in outcome.report.metrics],
             }
         )

@@ -34,6 +34,7 @@ class Jobs(Resource[Job]):
         seed: int | None = None,
         holdout: float | None = None,
         options: Mapping[str, Any] | None = None,
+        options_from: str | None = None,
         name: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
@@ -41,7 +42,8 @@ class Jobs(Resource[Job]):
 
         rows: of the sample; by default as many as the dataset has. target: column that utility is measured on.
         where: conditions on the sample, e.g. "age>=65". holdout: share of rows kept from training, for the evaluation.
-        options: training options (see the README). idempotency_key: the same key again answers the same job.
+        options: training options (see docs/training.md). options_from: id of a tune job, whose best options are taken
+        with its seed and holdout. idempotency_key: the same key again answers the same job.
         Raises ApiError (`dataset_pending`, `invalid_condition`, ...).
         """
         return self.create(
@@ -54,6 +56,7 @@ class Jobs(Resource[Job]):
                 seed=seed,
                 holdout=holdout,
                 options=dict(options) if options else None,
+                options_from=options_from,
                 name=name,
             ),
             idempotency_key=idempotency_key,
@@ -76,6 +79,56 @@ class Jobs(Resource[Job]):
         """A report on a sample."""
         spec = given(kind="evaluate", sample_id=sample_id, target=target)
         return self.create(spec, idempotency_key=idempotency_key)
+
+    def tune(
+        self,
+        dataset_id: str,
+        *,
+        trials: int | None = None,
+        max_time: float | None = None,
+        objective: str | None = None,
+        target: str | None = None,
+        space: Mapping[str, Any] | None = None,
+        validation: float | None = None,
+        options: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        holdout: float | None = None,
+        name: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Search training options on rows held out inside the training part.
+
+        trials, max_time (seconds): the budget. objective: detection, utility (needs a target) or likelihood. space: by
+        option a list of values or {"low", "high", "log"}. validation: share of the training rows to judge by. options:
+        what all trials share. The job's result holds `options` (the best) and `trials`.
+        """
+        spec = given(
+            kind="tune",
+            dataset_id=dataset_id,
+            trials=trials,
+            max_time=max_time,
+            objective=objective,
+            target=target,
+            space=None if space is None else dict(space),
+            validation=validation,
+            options=dict(options) if options else None,
+            seed=seed,
+            holdout=holdout,
+            name=name,
+        )
+        return self.create(spec, idempotency_key=idempotency_key)
+
+    def trials(self, job: Job) -> list[dict[str, Any]]:
+        """What a search has tried so far, in order: number, parameters, state, score, seconds, reason."""
+        if job.result:
+            return [dict(t) for t in job.result["trials"]]
+        found: dict[int, dict[str, Any]] = {}
+        after: str | None = "0"
+        while after is not None:
+            page = self._transport.json("GET", self._url(job.id, "events"), params={"after": after, "limit": 1000})
+            found |= {e["data"]["number"]: e["data"] for e in page["items"] if e["type"] == "trial"}
+            after = page["next_cursor"]
+        return [found[n] for n in sorted(found)]
 
     def create(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
         """POST a job as the API takes it. A key of its own makes it safe to send again after a lost answer."""

@@ -194,6 +194,7 @@ def test_orders_pass_on_what_was_given(answering: Callable[[str, str, Any], None
         "seed": 0,
         "holdout": None,
         "options": {"steps": 9, "a": "b"},
+        "options_from": None,
         "name": None,
     }
 
@@ -281,3 +282,81 @@ def test_scorecard_shows_the_headline_and_the_verdict() -> None:
     assert lines[1].endswith("no target")
     assert lines[2].startswith("shape")
     assert lines[3:] == ["Fine.", "- Age is off. Train longer."]
+
+
+TRIALS = [
+    {"number": 0, "parameters": {}, "state": "succeeded", "score": 0.61, "seconds": 3.2, "reason": ""},
+    {
+        "number": 1,
+        "parameters": {"depth": 3, "dropout": 0.1234567},
+        "state": "succeeded",
+        "score": 0.71234,
+        "seconds": 4,
+    },
+    {"number": 2, "parameters": {"depth": 1, "dropout": 0.0}, "state": "failed", "score": None, "seconds": 0.1}
+    | {"reason": "It failed."},
+]
+FOUND = {"objective": "detection", "score": "c2st", "better": "higher", "real": 0.95, "ended": "time", "best": 1}
+FOUND |= {"rows": {"judged": 1200}, "trials": TRIALS, "options": {"depth": 3, "dropout": 0.1234567}}
+
+
+def test_tune_shows_the_trials_and_writes_the_best_options(
+    answering: Callable[[str, str, Any], None], tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {}
+    space = tmp_path / "space.json"
+    space.write_text('{"depth": [1, 3]}')
+
+    def tune(dataset: str, **kwargs: Any) -> Job:
+        given.update(kwargs, dataset=dataset)
+        return Job(id="j")
+
+    answering("jobs", "tune", tune)
+    answering("jobs", "wait", Job(id="j", kind="tune", state="succeeded", result=FOUND))
+    best = tmp_path / "best.json"
+    args = f"jobs tune d --trials 3 --max-time 1h1m5s --space {space} --option batch=64 --target x --output {best}"
+    result = run(app, args.split())
+    assert (result.exit_code, result.stdout) == (0, "j\n")
+    assert (given["dataset"], given["trials"], given["max_time"]) == ("d", 3, 3665.0)
+    assert (given["space"], given["options"], given["target"]) == ({"depth": [1, 3]}, {"batch": 64}, "x")
+    header, *lines = [line.split() for line in result.stderr.splitlines() if line[:5] in ("trial", "0    ", "1*   ")]
+    assert header == ["trial", "c2st", "depth", "dropout", "seconds", "state"]
+    assert lines == [
+        ["0", "0.61", "default", "default", "3.2", "succeeded"],
+        ["1*", "0.7123", "3", "0.1235", "4.0", "succeeded"],
+    ]
+    assert "failed: It failed." in result.stderr
+    assert "Real rows read 0.95. The time was over." in result.stderr
+    assert json.loads(best.read_text()) == FOUND["options"]
+    synthesized: dict[str, Any] = {}
+    answering(
+        "jobs", "synthesize", lambda dataset, **kwargs: synthesized.update(kwargs) or Job(id="k", raw={"id": "k"})
+    )
+    args = f"jobs synthesize d --no-wait --options {best} --option depth=2 --max-time 2m --options-from j"
+    assert run(app, args.split()).exit_code == 0
+    assert synthesized["options"] == {"depth": 2, "dropout": 0.1234567, "max_time": 120.0}
+    assert synthesized["options_from"] == "j"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["jobs", "tune", "d", "--trials", "1"],
+        ["jobs", "tune", "d", "--max-time", "soon"],
+        ["jobs", "tune", "d", "--max-time", "10 m"],
+        ["jobs", "tune", "d", "--space", "does-not-exist.json"],
+        ["jobs", "tune", "d", "--no-wait", "--output", "best.json"],
+        ["synth", __file__, "--tune-time", "5m"],
+    ],
+)
+def test_wrong_searches_are_2(args: list[str]) -> None:
+    assert run(app, args).exit_code == 2
+
+
+def test_trials_of_a_running_search_come_from_its_events(answering: Callable[[str, str, Any], None]) -> None:
+    answering("jobs", "get", Job(id="j", kind="tune", state="running"))
+    answering("jobs", "trials", TRIALS[:2])
+    lines = run(app, ["jobs", "trials", "j"]).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["trial", "0", "1"]
+    answering("jobs", "get", Job(id="j", kind="sample"))
+    assert run(app, ["jobs", "trials", "j"]).exit_code == 1
