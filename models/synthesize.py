@@ -239,11 +239,21 @@ def sample_batches(
         with _threads(threads(options)):
             draw.probe()
         return _inside(draw_batches(draw, rows, start), threads(options))
+    found = streams_of(synthesizer, conditions, balance)
+    return _draw(synthesizer, rows, found, options, seed, start, progress)
+
+
+def streams_of(
+    synthesizer: Synthesizer,
+    where: Sequence[str | Condition],
+    balance: str | Mapping[str, Any] | Balance | None,
+) -> tuple[Stream, ...]:
+    """What a sample is drawn from. Raises InvalidCondition, InvalidInput."""
+    conditions = _conditions(synthesizer.schema, where)
     if balance is not None and not isinstance(balance, Balance):
         balance = parse_balance(balance, synthesizer.schema, conditions)
     shares = torch.from_numpy(np.array(synthesizer.frequencies))
-    found = streams(synthesizer.encoding, conditions, balance, shares, synthesizer.order)
-    return _draw(synthesizer, rows, found, options, seed, start, progress)
+    return streams(synthesizer.encoding, conditions, balance, shares, synthesizer.order)
 
 
 def _draw(
@@ -255,7 +265,7 @@ def _draw(
     start: int,
     progress: Progress,
 ) -> Iterator[pa.RecordBatch]:
-    sampler = _sampler(synthesizer, options, progress)
+    sampler = sampler_of(synthesizer, progress)
     batches = rows_of(synthesizer.encoding, sampler, found, seed, start, rows)
     done = 0
     while done < rows:
@@ -290,11 +300,11 @@ def impute(
     options = FitOptions.from_json(synthesizer.manifest["options"])
     with _threads(threads(options)):
         return impute_table(
-            synthesizer.encoding, _sampler(synthesizer, options, progress), table, columns, codes, seed, progress
+            synthesizer.encoding, sampler_of(synthesizer, progress), table, columns, codes, seed, progress
         )
 
 
-def _sampler(synthesizer: Synthesizer, options: FitOptions, progress: Progress) -> Sampler | None:
+def sampler_of(synthesizer: Synthesizer, progress: Progress = SILENT) -> Sampler | None:
     """On the fastest device there is; None where the table is constant. Raises InvalidInput for a Ctgan."""
     if isinstance(synthesizer.model, Ctgan):
         raise InvalidInput(
@@ -303,7 +313,7 @@ def _sampler(synthesizer: Synthesizer, options: FitOptions, progress: Progress) 
         )
     if not synthesizer.encoding.layout.sizes:
         return None
-    on = device(replace(options, device="auto"))
+    on = device(FitOptions())
     model = synthesizer.model.to(on)
     model.compute = precision(on)
     layout, frequencies = synthesizer.encoding.layout, synthesizer.frequencies
