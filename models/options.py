@@ -9,6 +9,7 @@ from typing import Any
 
 from models.errors import Detail, InvalidInput
 
+MODELS = ("masked", "ctgan")
 DEVICES = ("auto", "cpu", "cuda")
 ADVERSARIAL = ("auto", "always", "never")
 
@@ -26,19 +27,33 @@ _RANGES: dict[str, tuple[float, float]] = {
     "fine": (1, 256),
     "threads": (1, 1_024),
     "max_time": (0.001, 10_000_000.0),
+    "epochs": (1, 1_000_000),
+    "pac": (1, 100),
+    "noise": (1, 4_096),
+    "critic_learning_rate": (1e-6, 1.0),
+    "weight_decay": (0.0, 1.0),
 }
-_WHOLE = {"seed", "steps", "batch", "hidden", "depth", "direct", "coarse", "fine", "threads"}
+_WHOLE = {"seed", "steps", "batch", "hidden", "depth", "direct", "coarse", "fine", "threads", "epochs", "pac", "noise"}
+_OF_MODEL = {
+    "masked": ("steps", "dropout", "coarse", "fine", "adversarial"),
+    "ctgan": ("epochs", "pac", "noise", "critic_learning_rate", "weight_decay"),
+}
+"""Options that mean nothing to the other model."""
 
 
 @dataclass(frozen=True)
 class FitOptions:
     """Options of `fit`.
 
-    holdout: share of rows set aside before anything is fitted. steps, batch, hidden, depth, dropout, learning_rate:
-    of the generator. direct: distinct numbers up to which each has a cell; coarse, fine: quantile bins of the others.
+    model: masked, conditional on any part of a row, or ctgan, the classic conditional GAN (docs/ctgan.md). holdout:
+    share of rows set aside before anything is fitted. steps, batch, hidden, depth, dropout, learning_rate: of the
+    generator. direct: distinct numbers up to which each has a cell; coarse, fine: quantile bins of the others.
     adversarial: auto (only if a discriminator sees a difference), always, never; the better weights are kept in any
     case. device: auto takes CUDA where there is one. threads: of the CPU. max_time: seconds of training, after which
     it ends. derive: columns that follow from another one are looked up, not drawn.
+
+    Of ctgan alone: epochs, pac (rows that the critic sees at once), noise (its length), critic_learning_rate,
+    weight_decay. It has no steps, dropout, coarse, fine and adversarial; hidden, depth and batch are the critic's too.
     """
 
     seed: int = 0
@@ -57,9 +72,15 @@ class FitOptions:
     threads: int | None = None
     max_time: float | None = None
     derive: bool = True
+    model: str = "masked"
+    epochs: int | None = None
+    pac: int | None = None
+    noise: int | None = None
+    critic_learning_rate: float | None = None
+    weight_decay: float | None = None
 
     def __post_init__(self) -> None:
-        for name, choices in (("adversarial", ADVERSARIAL), ("device", DEVICES)):
+        for name, choices in (("model", MODELS), ("adversarial", ADVERSARIAL), ("device", DEVICES)):
             if getattr(self, name) not in choices:
                 raise _bad(name, f"must be one of {', '.join(choices)}")
         if not isinstance(self.derive, bool):
@@ -72,6 +93,16 @@ class FitOptions:
                 raise _bad(name, "must be a whole number" if name in _WHOLE else "must be a number")
             if not (math.isfinite(value) and low <= value <= high):
                 raise _bad(name, f"must lie between {low:g} and {high:g}")
+        self._check_model()
+
+    def _check_model(self) -> None:
+        defaults = {f.name: f.default for f in fields(self)}
+        for model, names in _OF_MODEL.items():
+            for name in names:
+                if model != self.model and getattr(self, name) != defaults[name]:
+                    raise _bad(name, f"means nothing to model {self.model}: leave it out, or set model to {model}")
+        if self.model == "ctgan" and self.batch is not None and self.batch % (self.pac or 10):
+            raise _bad("batch", f"must be a multiple of pac, which is {self.pac or 10}")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

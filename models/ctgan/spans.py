@@ -1,0 +1,100 @@
+"""Where each span lies in the network's output, padded so that spans of similar size are worked on together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+FULL = 0.7
+"""Share of its places that a span fills at least."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """T spans of `sizes` cells behind `scalars` scalars. Spans of similar size take as many places as the widest of
+    them and are neighbours, so that a softmax of all of them is one operation on (B, spans of that size, places).
+
+    conditional: the spans that a condition vector can name.
+    """
+
+    sizes: tuple[int, ...]
+    scalars: int
+    conditional: tuple[int, ...]
+
+    @cached_property
+    def padded(self) -> tuple[int, ...]:
+        """Places of each span."""
+        out, widest = [0] * len(self.sizes), 0
+        for t in sorted(range(len(self.sizes)), key=lambda t: -self.sizes[t]):
+            if self.sizes[t] < FULL * widest or not widest:
+                widest = self.sizes[t]
+            out[t] = widest
+        return tuple(out)
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Spans as they lie in the output."""
+        return tuple(sorted(range(len(self.sizes)), key=lambda t: self.padded[t]))
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """First place of each span, counted from the first place of all spans."""
+        out, at = [0] * len(self.sizes), 0
+        for t in self.order:
+            out[t] = at
+            at += self.padded[t]
+        return tuple(out)
+
+    @property
+    def places(self) -> int:
+        return sum(self.padded)
+
+    @property
+    def width(self) -> int:
+        """Of a row as the critic sees it: scalars, then places."""
+        return self.scalars + self.places
+
+    @cached_property
+    def buckets(self) -> tuple[tuple[int, int, int], ...]:
+        """(first place, spans, places of each), in the order in which they lie."""
+        out = []
+        for size in sorted(set(self.padded)):
+            here = [t for t in self.order if self.padded[t] == size]
+            out.append((self.starts[here[0]], len(here), size))
+        return tuple(out)
+
+    @property
+    def conditions(self) -> int:
+        """Length of the condition vector; 1, a constant, where no column can be named."""
+        return max(1, sum(self.sizes[t] for t in self.conditional))
+
+    @cached_property
+    def condition_starts(self) -> tuple[int, ...]:
+        """First entry of each conditional span in the condition vector."""
+        out, at = [], 0
+        for t in self.conditional:
+            out.append(at)
+            at += self.sizes[t]
+        return tuple(out)
+
+    def padding(self) -> Tensor:
+        """(places,) bool: places that stand for no cell."""
+        out = torch.ones(self.places, dtype=torch.bool)
+        for start, size in zip(self.starts, self.sizes, strict=True):
+            out[start : start + size] = False
+        return out
+
+    def views(self, places: Tensor) -> Sequence[Tensor]:
+        """(B, places) -> the buckets, each (B, spans, places of each)."""
+        parts = places.split([n * k for _, n, k in self.buckets], 1) if self.buckets else ()
+        return [part.unflatten(1, (n, k)) for part, (_, n, k) in zip(parts, self.buckets, strict=True)]
+
+    def one_hot(self, cells: Tensor, scalars: Tensor, starts: Tensor, dtype: torch.dtype) -> Tensor:
+        """Real rows as the critic sees them. cells (B, T) int64, scalars (B, A), starts (T,) -> (B, width)."""
+        out = torch.zeros(len(cells), self.width, dtype=dtype, device=cells.device)
+        out[:, : self.scalars] = scalars.to(dtype)
+        return out.scatter_(1, cells + (starts + self.scalars), 1.0)

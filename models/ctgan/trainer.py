@@ -1,0 +1,221 @@
+"""Training of generator and critic, resumable to the same weights.
+
+Conditions (training by sampling; Xu et al. 2019, section 4.3). Each row of a batch is a row of the data, met once per
+epoch; its condition names one of its own labelled columns, drawn evenly. So conditions follow the data's frequencies,
+real rows given a condition need no search, and what the critic compares is the data's own distribution. The `ctgan`
+package draws categories by the logarithm of their frequency instead, but conditions by frequency when it samples:
+docs/ctgan.md has what that does to the shares.
+
+The generator's step takes the rows that the critic has just learnt from, with the critic's new weights.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.artifacts import read_bundle, write_bundle
+from models.ctgan.critic import Critic
+from models.ctgan.losses import activate, condition_loss
+from models.ctgan.network import ConditionalGenerator
+from models.ctgan.plan import CtganPlan
+from models.errors import InvalidArtifact
+from models.gan.network import follow
+from models.progress import Progress
+from models.rng import key
+
+CHECKPOINT_EVERY = 5.0
+"""Seconds between checkpoints, or twenty times what the last one took, whichever is longer."""
+EMA = 0.998
+BETAS = (0.5, 0.9)
+SETTLE = 100
+"""Batches from which the averaged generator's batch norm takes its statistics."""
+
+
+@dataclass
+class State:
+    """What a checkpoint holds beside the tensors."""
+
+    step: int = 0
+    seconds: float = 0.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    done: bool = False
+
+
+class Trainer:
+    """Trains `generator` against `critic`; `finish` leaves the averaged weights in `generator`.
+
+    cells (N, T) of the smallest integer type and scalars (N, A): the training rows, on the device.
+    """
+
+    def __init__(
+        self,
+        generator: ConditionalGenerator,
+        critic: Critic,
+        plan: CtganPlan,
+        cells: Tensor,
+        scalars: Tensor,
+        *,
+        seed: int,
+        max_time: float | None,
+    ) -> None:
+        self.generator, self.critic, self.plan = generator, critic, plan
+        self.cells, self.scalars, self.seed, self.max_time = cells, scalars, seed, max_time
+        spans, here = generator.spans, cells.device
+        self.starts = torch.tensor(spans.starts, device=here)
+        named = list(spans.conditional) or [0]
+        self.named = torch.tensor(named, device=here)
+        self.named_starts = torch.tensor([spans.starts[t] + spans.scalars for t in named], device=here)
+        self.named_sizes = torch.tensor([spans.sizes[t] for t in named], device=here)
+        self.condition_starts = torch.tensor(spans.condition_starts or (0,), device=here)
+        self.ema = {k: v.detach().clone() for k, v in generator.named_parameters()}
+        self.noise = torch.Generator(here)
+        self.order: tuple[int, Tensor] | None = None
+        self.state = State()
+        self.optimizers = {
+            "generator": self._adam(generator, plan.learning_rate),
+            "critic": self._adam(critic, plan.critic_learning_rate),
+        }
+
+    def _adam(self, model: torch.nn.Module, rate: float) -> torch.optim.Adam:
+        return torch.optim.Adam(model.parameters(), rate, betas=BETAS, weight_decay=self.plan.weight_decay, fused=True)
+
+    def run(self, progress: Progress, checkpoint: Path | None = None, fingerprint: str = "") -> None:
+        """Train to the end of the plan or of its time."""
+        if checkpoint is not None:
+            self._resume(checkpoint, fingerprint)
+        began, saved = time.monotonic() - self.state.seconds, time.monotonic()
+        wait = CHECKPOINT_EVERY
+        per_epoch = max(1, self.plan.steps // self.plan.epochs)
+        point = max(10, self.plan.steps // 300)
+        self.generator.train()
+        while not self.state.done:
+            progress.check()
+            losses = self.step(self.state.step)
+            self.state.step += 1
+            self.state.seconds = time.monotonic() - began
+            share = self.state.step / self.plan.steps
+            if self.max_time is not None:
+                share = max(share, self.state.seconds / self.max_time)
+            last = share >= 1
+            if self.state.step % point == 0 or last:
+                self.state.curve.append(self._point(*losses))
+            if self.state.step % 10 == 0 or last:
+                values = {"step": self.state.step, "loss": float(losses[0])}
+                progress.update(min(1.0, share), f"epoch {1 + (self.state.step - 1) // per_epoch}", **values)
+            self.state.done = last
+            if checkpoint is not None and (last or time.monotonic() - saved > wait):
+                started = time.monotonic()
+                self._save(checkpoint, fingerprint)
+                progress.checkpoint(checkpoint, step=self.state.step)
+                saved = time.monotonic()
+                wait = max(CHECKPOINT_EVERY, 20 * (saved - started)) if CHECKPOINT_EVERY else 0.0
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Real rows (B, width), their conditions (B,) as entries of the condition vector, the position of the named
+        column among the conditional ones (B,), and its cell (B,)."""
+        per_epoch = max(1, self.plan.steps // self.plan.epochs)
+        epoch, number = divmod(step, per_epoch)
+        if self.order is None or self.order[0] != epoch:
+            shuffle = torch.Generator(self.cells.device).manual_seed(key(self.seed, "epoch", epoch))
+            self.order = epoch, torch.randperm(len(self.cells), generator=shuffle, device=self.cells.device)
+        at = self.order[1][number * self.plan.batch : (number + 1) * self.plan.batch]
+        cells = self.cells[at].long()
+        spans = self.generator.spans
+        which = torch.randint(len(self.named), (len(at),), generator=self.noise, device=at.device)
+        cell = cells.gather(1, self.named[which, None])[:, 0]
+        condition = self.condition_starts[which] + cell if spans.conditional else torch.zeros_like(cell)
+        return spans.one_hot(cells, self.scalars[at], self.starts, self.critic.compute), condition, which, cell
+
+    def step(self, step: int) -> tuple[Tensor, Tensor]:
+        """One step of the critic, then one of the generator on the same noise. -> their losses."""
+        self.noise.manual_seed(key(self.seed, "train", step))
+        critic, noise = self.critic, self.noise
+        real, condition, which, cell = self.batch(step)
+        z = torch.randn(self.plan.batch, self.plan.noise, generator=noise, device=real.device)
+        raw = self.generator(z, condition)
+        fake = activate(raw, self.generator.spans, noise)
+        distance, penalty = critic.learn(real, fake.detach(), condition, noise)
+        self.optimizers["critic"].step()
+
+        score, slope = critic.rows_gradient(fake.detach(), condition, noise)
+        self.optimizers["generator"].zero_grad(set_to_none=True)
+        if self.generator.spans.conditional:
+            matched = condition_loss(raw, self.named_starts[which], self.named_sizes[which], cell)
+            torch.autograd.backward([fake, matched], [-slope, None])
+        else:
+            matched = score.new_zeros(())
+            fake.backward(-slope)
+        self.optimizers["generator"].step()
+        follow(self.ema, self.generator, min(EMA, (step + 1) / (step + 10)))
+        return matched.detach() - score, penalty - distance
+
+    @torch.no_grad()
+    def finish(self, progress: Progress) -> None:
+        """Put the averaged weights into the generator, with batch norm statistics of their own."""
+        self.generator.load_state_dict(self.ema, strict=False)
+        norms = [m for m in self.generator.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain average over batches
+        self.generator.train()
+        for i in range(SETTLE if norms else 0):
+            progress.check()
+            self.noise.manual_seed(key(self.seed, "settle", i))
+            at = torch.randint(len(self.cells), (self.plan.batch,), generator=self.noise, device=self.cells.device)
+            which = torch.randint(len(self.named), (len(at),), generator=self.noise, device=at.device)
+            cell = self.cells[at].long().gather(1, self.named[which, None])[:, 0]
+            condition = self.condition_starts[which] + cell
+            if not self.generator.spans.conditional:
+                condition = torch.zeros_like(cell)
+            self.generator(torch.randn(len(at), self.plan.noise, generator=self.noise, device=at.device), condition)
+        self.generator.eval()
+
+    def _point(self, loss: Tensor, critic: Tensor) -> dict[str, float]:
+        point = {"step": self.state.step, "loss": float(loss), "critic": float(critic), "seconds": self.state.seconds}
+        return {k: round(v, 5) for k, v in point.items() if math.isfinite(v)}
+
+    def _save(self, folder: Path, fingerprint: str) -> None:
+        tensors = {f"generator.{k}": v for k, v in self.generator.state_dict().items()}
+        tensors |= {f"critic.{k}": v for k, v in self.critic.state_dict().items()}
+        tensors |= {f"ema.{k}": v for k, v in self.ema.items()}
+        for name, optimizer in self.optimizers.items():
+            for i, slots in optimizer.state_dict()["state"].items():
+                tensors |= {f"adam.{name}.{i}.{k}": v for k, v in slots.items()}
+        arrays = {k: v.detach().cpu().numpy() for k, v in tensors.items()}
+        write_bundle(folder, "checkpoint", {**vars(self.state), "of": fingerprint}, arrays)
+
+    def _resume(self, folder: Path, fingerprint: str) -> None:
+        """Continue from a checkpoint of the same data and options; any other is left to be overwritten."""
+        if not (folder / "manifest.json").exists():
+            return
+        try:
+            manifest, arrays = read_bundle(folder, "checkpoint")
+        except InvalidArtifact:
+            return  # damaged: training starts again and replaces it, which costs time but no correctness
+        if manifest.get("of") != fingerprint:
+            return
+        tensors = {k: torch.from_numpy(np.array(v)).to(self.cells.device) for k, v in arrays.items()}
+        self.generator.load_state_dict(_under(tensors, "generator."))
+        self.critic.load_state_dict(_under(tensors, "critic."))
+        self.ema = _under(tensors, "ema.")
+        for name, optimizer in self.optimizers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for place, tensor in _under(tensors, f"adam.{name}.").items():
+                i, slot = place.split(".")
+                state.setdefault(int(i), {})[slot] = tensor
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        fields: dict[str, Any] = {k: manifest[k] for k in vars(self.state)}
+        self.state = State(**fields)
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
