@@ -13,6 +13,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from alembic.config import Config
 
+
 def find_scripts(here: Path = Path(__file__).parent) -> Path:
     """The migrations: `migrations` beside this file where a wheel installed them, else the repository's alembic/."""
     installed = here / "migrations"
