@@ -7,6 +7,7 @@ import io
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -162,3 +163,67 @@ def test_every_verb_and_what_bad_uploads_leave_behind(postgres_bench: Any, api: 
     assert (job["state"], job["problem"]["code"]) == ("failed", "invalid_schema")
     assert "since" in job["problem"]["detail"] + str(job["problem"]["errors"])
     assert api.wait(few)["problem"]["code"] == "invalid_condition"
+
+
+SEARCH = {
+    "kind": "tune",
+    "seed": 3,
+    "trials": 5,
+    "options": {"batch": 128, "hidden": 48, "depth": 1, "steps": 150, "adversarial": "never"},
+    "space": {"dropout": {"low": 0.0, "high": 0.3}, "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
+}
+
+
+def told(job: dict[str, Any]) -> list[dict[str, Any]]:
+    return [t | {"seconds": 0} for t in job["result"]["trials"]]
+
+
+@pytest.mark.slow
+def test_kill_9_in_mid_search_goes_on_from_the_finished_trials(
+    postgres_bench: Any, workers: Any, api: Api, until: Callable[..., None]
+) -> None:
+    bench = postgres_bench
+    workers.command = [sys.executable, "-c", "from populace.cli import main; main()", "worker"]
+    for _ in range(2):
+        workers.start(lease_seconds=6, checkpoint_seconds=0.1)
+    workers.ready(2)
+    dataset, _ = api.upload(people())
+
+    def trials(job_id: str, attempt: int) -> list[int]:
+        found = bench.rows(JobEvent, job_id=job_id, attempt=attempt, type="trial")
+        return [e.data["number"] for e in sorted(found, key=lambda e: e.id)]
+
+    job_id = api.start(dataset_id=dataset, **SEARCH)
+    until(lambda: len(trials(job_id, 1)) >= 2, 60)
+    victim = workers.busy()
+    assert victim is not None, workers.log()
+    victim.send_signal(signal.SIGKILL)
+    job = api.wait(job_id)
+    assert (job["state"], job["attempt"]) == ("succeeded", 2), workers.log()
+    again = trials(job_id, 2)
+    assert again
+    assert again[0] >= 1, "finished trials are not made again"
+    assert again == list(range(again[0], 5))
+    straight = api.wait(api.start(dataset_id=dataset, **SEARCH))
+    assert told(job) == told(straight), "what is tried does not depend on the interruption"
+    assert {t["state"] for t in told(job)} == {"succeeded"}
+    assert job["result"]["options"] == straight["result"]["options"]
+
+
+@pytest.mark.slow
+def test_a_search_is_cancelled_within_seconds(postgres_bench: Any, api: Api, until: Callable[..., None]) -> None:
+    bench = postgres_bench
+    supervisor = Supervisor(bench.settings, bench.database, bench.store)
+    dataset = api.client.post("/v1/datasets", files={"file": ("people.csv", people(300))}).json()["id"]
+    supervisor.work()
+    job_id = api.start(dataset_id=dataset, **SEARCH | {"trials": 400})
+    thread = threading.Thread(target=supervisor.work)
+    thread.start()
+    until(lambda: bench.rows(JobEvent, job_id=job_id, type="trial"), 60)
+    assert api.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+    began = time.monotonic()
+    job = api.wait(job_id)
+    thread.join()
+    assert (job["state"], job["result"]) == ("cancelled", None)
+    assert time.monotonic() - began < 20
+    assert bench.job(job_id).checkpoint_blob_id is None
