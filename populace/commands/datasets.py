@@ -23,6 +23,9 @@ app = noun(
 def upload(
     file: Annotated[Path, typer.Argument(help="CSV, CSV.gz or Parquet.", exists=True, dir_okay=False)],
     name: Annotated[str | None, typer.Option(help="Name to show; by default the file's.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Column to predict: the profile looks at its balance and leaks.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until it has been read and profiled.")] = True,
     url: Url = None,
     key: ApiKey = None,
@@ -30,10 +33,10 @@ def upload(
 ) -> None:
     """Upload a table; prints its id.
 
-    Example: populace datasets upload census.csv
+    Example: populace datasets upload census.csv --target employment
     """
     with connect(url, key) as client:
-        dataset = client.datasets.upload(file, name=name)
+        dataset = client.datasets.upload(file, name=name, target=target)
         if wait and dataset.job_id:
             client.jobs.wait(dataset.job_id, progress=True)
             dataset = client.datasets.get(dataset.id)

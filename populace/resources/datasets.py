@@ -25,10 +25,11 @@ class Datasets(Deletable[Dataset]):
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport, Dataset)
 
-    def upload(self, source: Source, *, name: str | None = None) -> Dataset:
+    def upload(self, source: Source, *, name: str | None = None, target: str | None = None) -> Dataset:
         """Upload a CSV, CSV.gz or Parquet table; it is profiled by the job `job_id` before it is `ready`.
 
-        source: path, bytes, binary file or DataFrame; streamed in 1 MiB pieces.
+        source: path, bytes, binary file or DataFrame; streamed in 1 MiB pieces. target: column to predict; the profile
+        then tells how balanced it is and which columns give it away.
         Raises ApiError (`too_large`, `unsupported_media`, ...), OSError when the source cannot be read.
         """
         with open_source(source, name) as opened:
@@ -38,7 +39,7 @@ class Datasets(Deletable[Dataset]):
             raw = self._transport.json(
                 "POST",
                 self.path,
-                params={"name": opened.name[-MAX_NAME:]},
+                params={"name": opened.name[-MAX_NAME:]} | ({} if target is None else {"target": target}),
                 headers=headers,
                 content=opened.chunks(),
                 read_timeout=ANSWER_SECONDS,

@@ -44,11 +44,17 @@ async def upload(
     store: Store,
     hint: Hints,
     name: Annotated[str | None, Query(max_length=200, description="Display name.")] = None,
+    target: Annotated[
+        str | None,
+        Query(
+            min_length=1, max_length=1_000, description="Column to predict: the profile looks at its balance and leaks."
+        ),
+    ] = None,
 ) -> DatasetOut:
     """Stored as it comes and profiled by a job (`job_id`): wait for it, then look at the profile and the schema."""
     received = await receive(request, store, settings.max_upload_bytes, name)
     try:
-        dataset = await run_in_threadpool(service.create, database, caller, settings, received)
+        dataset = await run_in_threadpool(service.create, database, caller, settings, received, target)
     except BaseException:
         await run_in_threadpool(store.delete, [received.blob.id])
         raise

@@ -40,7 +40,9 @@ def view(dataset: Dataset, job_id: str | None) -> DatasetOut:
     )
 
 
-def create(database: Database, caller: Principal, settings: Settings, upload: Upload) -> DatasetOut:
+def create(
+    database: Database, caller: Principal, settings: Settings, upload: Upload, target: str | None = None
+) -> DatasetOut:
     """An uploaded blob becomes a dataset, and its profile job is queued, in one transaction."""
     with database.write() as session:
         dataset = Dataset(
@@ -54,7 +56,7 @@ def create(database: Database, caller: Principal, settings: Settings, upload: Up
         )
         session.add(dataset)
         session.flush()
-        job_id = enqueue_profile(session, caller.tenant_id, dataset.id, settings)
+        job_id = enqueue_profile(session, caller.tenant_id, dataset.id, settings, target)
         audit.record(session, caller, "dataset.create", dataset.id)
         session.refresh(dataset)
         return view(dataset, job_id)

@@ -21,13 +21,18 @@ from service.storage import BlobStore
 MAX_EVENTS = 1000
 
 
-def enqueue_profile(session: Session, tenant_id: str, dataset_id: str, settings: Settings) -> str:
-    """The job that reads an upload, in the upload's own transaction -> job id. Hint at "cpu" after commit."""
+def enqueue_profile(
+    session: Session, tenant_id: str, dataset_id: str, settings: Settings, target: str | None = None
+) -> str:
+    """The job that reads an upload, in the upload's own transaction -> job id. Hint at "cpu" after commit.
+
+    target: column whose balance, and the columns that give it away, the profile looks at.
+    """
     job = repository.add(
         session,
         tenant_id,
         "profile",
-        {"dataset_id": dataset_id},
+        {"dataset_id": dataset_id, "target": target},
         max_attempts=settings.max_attempts,
         dataset_id=dataset_id,
     )

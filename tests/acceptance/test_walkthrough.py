@@ -107,7 +107,9 @@ def test_metrics_and_page(result: Result) -> None:
 
 
 def test_profile_and_schema(result: Result) -> None:
-    assert result.json("profile.json")
+    profile = result.json("profile.json")
+    assert profile["target"]["column"] == "employment"
+    assert "smallest_share" in profile["target"]
     columns = {c["name"]: c["kind"] for c in result.json("schema.json")["columns"]}
     assert columns["weight"] == "weight"
     assert columns["person_id"] == "identifier"

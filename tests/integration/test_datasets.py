@@ -52,6 +52,14 @@ def test_raw_upload_and_download(client: TestClient) -> None:
     assert back.headers["Content-Disposition"] == "attachment; filename=\"people.csv\"; filename*=UTF-8''people.csv"
 
 
+def test_an_upload_may_name_a_target(client: TestClient, check_problem: Callable[..., Any]) -> None:
+    made = client.post("/v1/datasets", params={"target": "in come"}, content=CSV).json()
+    assert client.get(f"/v1/jobs/{made['job_id']}").json()["spec"]["target"] == "in come"
+    made = client.post("/v1/datasets", content=CSV).json()
+    assert client.get(f"/v1/jobs/{made['job_id']}").json()["spec"]["target"] is None
+    check_problem(client.post("/v1/datasets?target=", content=CSV), 422)
+
+
 def test_form_upload_with_a_name(client: TestClient) -> None:
     made = client.post("/v1/datasets", files={"file": ("a.csv.gz", gzip.compress(CSV))}, data={"name": "A table"})
     assert made.status_code == 202

@@ -166,12 +166,20 @@ def test_lists_as_text_and_as_json(answering: Callable[[str, str, Any], None]) -
 def test_upload_waits_and_prints_the_id(answering: Callable[[str, str, Any], None], tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("a\n1\n")
-    answering("datasets", "upload", Dataset(id="d", job_id="j"))
+    targets: list[str | None] = []
+
+    def upload(source: Path, *, name: str | None, target: str | None) -> Dataset:
+        targets.append(target)
+        return Dataset(id="d", job_id="j")
+
+    answering("datasets", "upload", upload)
     answering("datasets", "get", Dataset(id="d", state="ready", name="t.csv", bytes=4, row_count=1, column_count=1))
     waited: list[str] = []
     answering("jobs", "wait", lambda id, **_: waited.append(id))
     result = run(app, ["datasets", "upload", str(file)])
     assert (result.exit_code, result.stdout, waited) == (0, "d\n", ["j"])
+    run(app, ["datasets", "upload", str(file), "--no-wait", "--target", "a"])
+    assert targets == [None, "a"]
     assert "1 rows, 1 columns" in result.stderr
 
 

@@ -57,6 +57,12 @@ def test_a_path_is_sent_as_it_is(client: Client, uploads: Uploads, tmp_path: Pat
     assert (dataset.id, dataset.job_id, dataset.raw["state"]) == ("d", "j", "pending")
 
 
+def test_a_target_is_sent_where_one_is_given(client: Client, uploads: Uploads) -> None:
+    client.datasets.upload(TABLE)
+    client.datasets.upload(TABLE, target="in come")
+    assert [request.url.params.get("target") for request, _, _ in uploads.seen] == [None, "in come"]
+
+
 def test_a_large_file_goes_in_pieces(client: Client, uploads: Uploads, tmp_path: Path) -> None:
     file = tmp_path / "large.csv"
     file.write_bytes(b"x" * (3 * CHUNK + 5))
