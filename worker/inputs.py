@@ -66,8 +66,10 @@ def _describe(claim: Claim, database: Database) -> tuple[dict[str, Any], Mapping
             if claim.checkpoint_blob_id:
                 blobs["checkpoint.tar"] = claim.checkpoint_blob_id
         elif claim.kind == "sample" and synthesizer is not None:
-            facts["schema"] = synthesizer.schema
+            facts["schema"] = claim.spec.get("schema", synthesizer.schema)
             blobs["synthesizer.tar"] = synthesizer.artifact_blob_id
+            if claim.spec.get("impute"):
+                blobs["table.parquet"] = None if dataset is None else dataset.table_blob_id
         elif claim.kind == "evaluate" and dataset is not None and synthesizer is not None and sample is not None:
             facts["schema"], facts["split"] = sample.schema, synthesizer.manifest["split"]
             blobs["table.parquet"] = dataset.table_blob_id

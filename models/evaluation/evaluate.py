@@ -46,13 +46,15 @@ def evaluate(
     seed: int = 0,
     options: EvaluationOptions | None = None,
     progress: Progress = SILENT,
+    disclosed: tuple[Table, Table] | None = None,
 ) -> Evaluation:
     """Metrics of a sample against the real table, each with its yardsticks, and the data of charts and tables.
 
     real: the rows that the synthesizer was trained on; holdout: real rows it never saw (may be empty: what needs a
     control group is then unavailable); synthetic: the sample. Columns are read under the real table's schema. target:
-    column for the utility. Equal arguments give equal figures. Raises InvalidInput for an unknown target, absent
-    columns or an empty table, InvalidSchema where a cell does not fit, Cancelled when asked to stop.
+    column for the utility. disclosed: training rows and holdout that disclosure is measured against, where `real` and
+    `holdout` are only parts of them. Equal arguments give equal figures. Raises InvalidInput for an unknown target,
+    absent columns or an empty table, InvalidSchema where a cell does not fit, Cancelled when asked to stop.
     """
     options = options or EvaluationOptions()
     began = time.perf_counter()
@@ -75,6 +77,10 @@ def evaluate(
         options,
         progress,
     )
+    whole = context
+    if disclosed is not None:
+        train, held = (read_matrix(t, modelled, "real") for t in disclosed)
+        whole = replace(context, real=train, holdout=held)
     seconds = {"read": time.perf_counter() - began}
     metrics: list[Metric] = []
     sections: dict[str, object] = {}
@@ -84,7 +90,7 @@ def evaluate(
         progress.update(fraction, name)
         at = time.perf_counter()
         with one_thread():
-            got = part(context)
+            got = part(whole if name == "disclosure" else context)
         seconds[name] = time.perf_counter() - at
         metrics += got.metrics
         sections.update(got.sections)
@@ -102,8 +108,7 @@ def evaluate(
         "versions": {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in LIBRARIES}},
         "seconds": {**seconds, "total": time.perf_counter() - began},
     }
-    whole = Evaluation(tuple(metrics), sections, meta)
-    return Evaluation.from_json(whole.to_json())
+    return Evaluation.from_json(Evaluation(tuple(metrics), sections, meta).to_json())
 
 
 def _check_target(target: str | None, schema: Schema) -> None:

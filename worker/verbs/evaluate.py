@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from models.balance import parse_balance, parts, rebalanced, values_in
 from models.conditions import parse_conditions
 from models.evaluation import evaluate
+from models.rng import stream
 from models.synthesize import split
 from models.table import Table
 from worker.reporting import Reporter
@@ -27,13 +29,36 @@ def assess(
 ) -> dict[str, Any]:
     """Evaluation as JSON. The split is the one made before training, so the holdout is new to the synthesizer.
 
-    A sample under conditions is compared with the real rows that meet them.
+    A sample under conditions is compared with the real rows that meet them; of one that is balanced, real rows are left
+    out until the rest has the asked shares, but copies are looked for among all.
     """
     progress.step("evaluate")
-    train_rows, holdout_rows = split(len(real), fraction, seed)
-    train, holdout = (under(real.take(rows), spec["where"]) for rows in (train_rows, holdout_rows))
-    evaluation = evaluate(train, holdout, synthetic, target=spec.get("target"), seed=spec["seed"], progress=progress)
-    return dict(evaluation.to_json())
+    every = [under(real.take(rows), spec["where"]) for rows in split(len(real), fraction, seed)]
+    train, holdout = in_shares(every, spec) if spec.get("balance") else every
+    evaluation = evaluate(
+        train,
+        holdout,
+        synthetic,
+        target=spec.get("target"),
+        seed=spec["seed"],
+        progress=progress,
+        disclosed=(every[0], every[1]) if spec.get("balance") else None,
+    )
+    found = dict(evaluation.to_json())
+    if spec.get("balance"):
+        found["meta"]["balance"] = spec["balance"]
+    return found
+
+
+def in_shares(tables: Sequence[Table], spec: Mapping[str, Any]) -> list[Table]:
+    """Of each table of real rows under the conditions the largest part with the shares of the balance. The first says
+    which values equal shares go to.
+    """
+    schema = tables[0].schema
+    conditions = parse_conditions(spec["where"], schema)
+    balance = parse_balance(spec["balance"], schema, conditions)
+    found = parts(balance, schema, conditions, values_in(tables[0], balance.column))
+    return [rebalanced(table, found, stream(spec["seed"], "rebalance", i)) for i, table in enumerate(tables)]
 
 
 def under(table: Table, where: Sequence[str]) -> Table:

@@ -1,24 +1,24 @@
-"""A trained synthesizer -> another sample."""
+"""A trained synthesizer -> another sample, or a table with its missing cells filled in."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models.synthesize import Synthesizer
 from worker.reporting import Reporter
-from worker.verbs.stored import write_sample
+from worker.verbs import impute
+from worker.verbs.stored import read_synthesizer, warned, write_sample
 
 
 def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
-    """Raises InvalidCondition or InvalidArtifact."""
+    """Raises InvalidCondition or InvalidArtifact; of an imputation also what models.synthesize.impute raises."""
     progress.step("read")
-    trained = Synthesizer.load(folder / "synthesizer")
-    options = {**trained.manifest["options"], "threads": job["threads"]}  # of this machine, not of the one that trained
-    synthesizer = replace(trained, manifest={**trained.manifest, "options": options})
+    synthesizer = read_synthesizer(job, folder)
     spec = job["spec"]
+    if spec.get("impute"):
+        return impute.run(synthesizer, job, folder, progress)
     progress.step("sample")
+    warnings = warned(synthesizer, spec, progress)
     write_sample(
         synthesizer,
         folder / "out" / "sample.parquet",
@@ -26,5 +26,6 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
         where=spec["where"],
         seed=spec["seed"],
         progress=progress,
+        balance=spec.get("balance"),
     )
-    return {"rows": spec["rows"]}
+    return {"rows": spec["rows"], "warnings": warnings}

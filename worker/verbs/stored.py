@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.balance import parse_balance
 from models.conditions import parse_conditions
 from models.schema import schema_from_json
+from models.support import warnings_of
 from models.synthesize import Synthesizer, sample_batches
 from models.table import StoredWriter, Table, batch_rows
 from worker.reporting import Part, Reporter
@@ -36,14 +39,39 @@ def read_stored(path: Path, schema: Any, rows: int | None = None) -> Table:
         return Table(schema_from_json(schema), pa.Table.from_batches(batches))
 
 
+def read_synthesizer(job: Mapping[str, Any], folder: Path) -> Synthesizer:
+    """The synthesizer of a job folder. Raises InvalidArtifact."""
+    trained = Synthesizer.load(folder / "synthesizer")
+    options = {**trained.manifest["options"], "threads": job["threads"]}  # of this machine, not of the one that trained
+    return replace(trained, manifest={**trained.manifest, "options": options})
+
+
+def warned(synthesizer: Synthesizer, spec: Mapping[str, Any], progress: Reporter) -> list[dict[str, str]]:
+    """Warnings on a sample, for its record; each is an event of the job too."""
+    found = [w.to_json() for w in warnings_of(synthesizer, spec["where"], spec.get("balance"))]
+    for warning in found:
+        progress.event("warning", warning)
+    return found
+
+
 def write_sample(
-    synthesizer: Synthesizer, path: Path, *, rows: int, where: Sequence[str], seed: int, progress: Reporter
+    synthesizer: Synthesizer,
+    path: Path,
+    *,
+    rows: int,
+    where: Sequence[str],
+    seed: int,
+    progress: Reporter,
+    balance: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw `rows` rows into a Parquet file, shard after shard, a row group in memory at a time."""
     conditions = parse_conditions(where, synthesizer.schema)
+    shares = None if balance is None else parse_balance(balance, synthesizer.schema, conditions)
     with StoredWriter(path, synthesizer.schema.names) as writer:
         for start in range(0, rows, SHARD_ROWS):
             count = min(SHARD_ROWS, rows - start)
             part = Part(progress, start / rows, (start + count) / rows)
-            for batch in sample_batches(synthesizer, count, where=conditions, seed=seed, start=start, progress=part):
+            for batch in sample_batches(
+                synthesizer, count, where=conditions, balance=shares, seed=seed, start=start, progress=part
+            ):
                 writer.write(batch)

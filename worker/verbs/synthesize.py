@@ -10,10 +10,11 @@ from models.errors import InvalidCondition
 from models.ingest import check_schema
 from models.options import FitOptions
 from models.synthesize import fit
+from models.table import Table
 from worker.archives import pack
 from worker.reporting import Reporter
-from worker.verbs.evaluate import assess, under
-from worker.verbs.stored import EVALUATED_ROWS, read_stored, write_sample
+from worker.verbs.evaluate import assess, in_shares, under
+from worker.verbs.stored import EVALUATED_ROWS, read_stored, warned, write_sample
 
 MIN_REAL_ROWS = 20
 """Real rows under the conditions of a sample below which an evaluation says nothing."""
@@ -26,12 +27,8 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
     real = read_stored(folder / "in" / "table.parquet", job["schema"])
     progress.step("profile")
     check_schema(real)
-    if spec["where"] and len(under(real, spec["where"])) < MIN_REAL_ROWS:
-        raise InvalidCondition(
-            f"Fewer than {MIN_REAL_ROWS} rows of the table meet the conditions, so their sample could not be judged.",
-            hint="Train without conditions, then draw a sample under these conditions from the synthesizer.",
-        )
     options = FitOptions.from_json(spec["options"])
+    _judgeable(real, spec)
     options = replace(options, threads=options.threads or job["threads"])
     checkpoint = folder / "checkpoint"
     checkpoint.mkdir(exist_ok=True)
@@ -39,13 +36,37 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
     synthesizer.save(folder / "synthesizer")
     pack(folder / "synthesizer", folder / "out" / "synthesizer.tar")
     progress.step("sample")
+    warnings = warned(synthesizer, spec, progress)
     path = folder / "out" / "sample.parquet"
-    write_sample(synthesizer, path, rows=spec["rows"], where=spec["where"], seed=spec["seed"], progress=progress)
+    write_sample(
+        synthesizer,
+        path,
+        rows=spec["rows"],
+        where=spec["where"],
+        seed=spec["seed"],
+        progress=progress,
+        balance=spec.get("balance"),
+    )
     synthetic = read_stored(path, job["schema"], EVALUATED_ROWS)
     evaluation = assess(real, synthetic, spec, options.holdout, options.seed, progress)
     return {
         "schema": job["schema"],
         "manifest": synthesizer.manifest,
         "rows": spec["rows"],
+        "warnings": warnings,
         "evaluation": evaluation,
     }
+
+
+def _judgeable(real: Table, spec: dict[str, Any]) -> None:
+    """Raises InvalidCondition before training where too few real rows are like the sample that is asked for."""
+    table = under(real, spec["where"])
+    what, hint = "meet the conditions", "Train without conditions, then draw a sample under these conditions"
+    if spec.get("balance") and len(table) >= MIN_REAL_ROWS:
+        [table] = in_shares([table], spec)
+        what, hint = "can be chosen in the asked shares", "Train without a balance, then draw a balanced sample"
+    if (spec["where"] or spec.get("balance")) and len(table) < MIN_REAL_ROWS:
+        raise InvalidCondition(
+            f"Fewer than {MIN_REAL_ROWS} rows of the table {what}, so their sample could not be judged.",
+            hint=f"{hint} from the synthesizer.",
+        )
