@@ -2,8 +2,9 @@
 rows are drawn, as likelihood leaves each a little mass and a row has many chances to meet one.
 
 A pair counts as impossible if EXPECTED training rows would hold it were its two columns independent, and none does: at
-a tenth of that rate it would be missing by chance once in exp(EXPECTED / 10). Fine cells take no part, as they mean
-nothing without their coarse ones.
+a tenth of that rate it would be missing by chance once in exp(EXPECTED / 10). The present values of a column count
+together as well, and so do its missing codes: what is never answered by some, or always. Fine cells take no part, as
+they mean nothing without their coarse ones.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def find_pairs(codes: Array, layout: Layout, progress: Progress = SILENT, expect
         wide = layout.sizes[b]
         seen = np.bincount(columns[a] * wide + columns[b], minlength=layout.sizes[a] * wide).reshape(-1, wide)
         chance = np.outer(counts[a], counts[b]) / len(rows)
-        x, y = np.nonzero((seen == 0) & (chance >= expected))
+        chance = _together(seen, chance, _groups(layout, a), _groups(layout, b))
+        x, y = np.nonzero(chance >= expected)
         found.append(np.stack([x + layout.offsets[a], y + layout.offsets[b]], 1))
         odds.append(chance[x, y])
     if not found:
@@ -58,6 +60,28 @@ def find_pairs(codes: Array, layout: Layout, progress: Progress = SILENT, expect
         expected *= 2
         pairs, chance = pairs[chance >= expected], chance[chance >= expected]
     return pairs.astype(np.int32)
+
+
+def _groups(layout: Layout, slot: int) -> list[slice]:
+    """Cells of a slot that are judged together: the present ones and the missing ones, where there are both."""
+    size, missing = layout.sizes[slot], layout.missing[slot] if layout.missing else 0
+    return [slice(0, size - missing), slice(size - missing, size)] if 0 < missing < size else []
+
+
+def _together(seen: Array, chance: Array, above: list[slice], beside: list[slice]) -> Array:
+    """Rows seen and expected by chance (K, L) -> rows expected of each pair that is never seen, or of the largest
+    group around it of which none is; 0 of pairs that are seen.
+    """
+    out = np.where(seen == 0, chance, 0.0)
+    for rows in [None, *above]:
+        for columns in [None, *beside]:
+            if rows is None and columns is None:
+                continue
+            part = (rows or slice(None), columns or slice(None))
+            axes = tuple(i for i, g in enumerate((rows, columns)) if g is not None)
+            none = seen[part].sum(axes, keepdims=True) == 0
+            out[part] = np.maximum(out[part], none * chance[part].sum(axes, keepdims=True))
+    return out
 
 
 def _slots(cells: Array, layout: Layout) -> Array:

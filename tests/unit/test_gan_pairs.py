@@ -32,6 +32,20 @@ def test_frequent_cells_that_never_meet_are_found_and_no_others() -> None:
     assert find_pairs(codes()[:0], LAYOUT).shape == (0, 2)
 
 
+def test_missing_and_present_cells_count_together() -> None:
+    # Slot 0: people of 0 to 4; slot 1: ten answers, each rare, and a code for none. Those of 0 never answer, and
+    # those of 4 always do; no single answer would be expected of them often enough.
+    rng = np.random.default_rng(1)
+    a, b = rng.integers(0, 5, 1_500), rng.integers(0, 11, 1_500)
+    b = np.where(a == 0, 10, np.where((a == 4) & (b == 10), rng.integers(0, 10, 1_500), b))
+    table = np.stack([a, b], 1).astype(np.uint8)
+    layout = Layout((5, 11), (-1, -1), (None, None), (0, 1))
+    assert find_pairs(table, layout).tolist() == [[0, 5 + i] for i in range(10)] + [[4, 15]]
+    assert find_pairs(table, Layout((5, 11), (-1, -1), (None, None))).tolist() == [[4, 15]]
+    table[0] = (0, 3)  # one of them answers
+    assert find_pairs(table, layout).tolist() == [[4, 15]]
+
+
 def test_one_row_refutes_a_pair() -> None:
     found = codes()
     found[7, :2] = (1, 2)
