@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import Dataset, Job, Report, Sample, Synthesizer
@@ -24,19 +24,27 @@ def profile_jobs(session: Session, dataset_ids: Sequence[str]) -> dict[str, str]
 
 
 def working_jobs(session: Session, dataset_id: str) -> Sequence[str]:
-    return session.scalars(select(Job.id).where(Job.dataset_id == dataset_id, Job.state.not_in(ENDED))).all()
+    """Jobs at work on the dataset or with what was made from it, such as an imputation of another one."""
+    made = select(Synthesizer.id).where(Synthesizer.dataset_id == dataset_id)
+    busy = or_(Job.dataset_id == dataset_id, Job.synthesizer_id.in_(made))
+    return session.scalars(select(Job.id).where(busy, Job.state.not_in(ENDED))).all()
 
 
 def remove(session: Session, dataset: Dataset) -> list[str]:
     """Delete the dataset and all derived from it -> ids of the blobs that nothing refers to now."""
     blobs = {dataset.upload_blob_id, dataset.table_blob_id}
+    made = select(Synthesizer.id).where(Synthesizer.dataset_id == dataset.id)
+    imputed = Sample.synthesizer_id.in_(made)  # tables of other datasets, filled in by its synthesizers
+    blobs.update(session.scalars(select(Sample.table_blob_id).where(imputed)))
     for column, owner in (
         (Synthesizer.artifact_blob_id, Synthesizer),
         (Sample.table_blob_id, Sample),
         (Job.checkpoint_blob_id, Job),
     ):
         blobs.update(session.scalars(select(column).where(owner.dataset_id == dataset.id)))
-    for table in (Report, Sample, Synthesizer, Job):
+    session.execute(delete(Report).where(Report.dataset_id == dataset.id))
+    session.execute(delete(Sample).where(imputed))
+    for table in (Sample, Synthesizer, Job):
         session.execute(delete(table).where(table.dataset_id == dataset.id))
     session.execute(delete(Dataset).where(Dataset.id == dataset.id))
     return [blob for blob in blobs if blob is not None]

@@ -50,7 +50,8 @@ def add(
 
 
 def get(session: Session, tenant_id: str, job_id: str) -> Job | None:
-    return session.execute(select(Job).where(Job.id == job_id, Job.tenant_id == tenant_id)).scalar_one_or_none()
+    query = select(Job).where(Job.id == job_id, Job.tenant_id == tenant_id, Job.parent_id.is_(None))
+    return session.execute(query).scalar_one_or_none()
 
 
 def state(session: Session, tenant_id: str, job_id: str) -> str | None:
@@ -70,7 +71,7 @@ def steps(session: Session, job_ids: Sequence[str]) -> dict[str, list[JobStep]]:
 
 def matching(tenant_id: str, *, state: str | None, kind: str | None, dataset_id: str | None) -> Select[Job]:
     """Query of the tenant's jobs that fit what is given."""
-    query = select(Job).where(Job.tenant_id == tenant_id)
+    query = select(Job).where(Job.tenant_id == tenant_id, Job.parent_id.is_(None))
     for column, value in ((Job.state, state), (Job.kind, kind), (Job.dataset_id, dataset_id)):
         if value is not None:
             query = query.where(column == value)
@@ -89,6 +90,11 @@ def count_events(session: Session, job_id: str) -> int:
 def profile_job_id(session: Session, dataset_id: str) -> str | None:
     query = select(Job.id).where(Job.dataset_id == dataset_id, Job.kind == "profile")
     return session.execute(query).scalar_one_or_none()
+
+
+def made_by(session: Session, job_id: str) -> Job:
+    """The job that made a sample: a sample goes with its job."""
+    return session.get_one(Job, job_id)
 
 
 def training_spec(session: Session, synthesizer_id: str) -> dict[str, Any]:

@@ -14,6 +14,13 @@ Where = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=10_000)]],
     Field(max_length=100, description='Conditions that every row meets, e.g. "age>=65", "sex=Female".'),
 ]
+Balance = Annotated[
+    str | dict[str, Any],
+    Field(
+        description='Shares of one column\'s values: "income" (equal shares), "income:<=50K=0.3,>50K=0.7", or '
+        '{"column": "income", "shares": {"<=50K": 0.3, ">50K": 0.7}}.'
+    ),
+]
 Target = Annotated[str, Field(min_length=1, max_length=1_000, description="Column to predict in the utility section.")]
 
 
@@ -29,6 +36,7 @@ class SynthesizeRequest(_Request):
     rows: Rows | None = Field(None, description="Default: as many as the dataset has.")
     target: Target | None = None
     where: Where = []
+    balance: Balance | None = None
     seed: Seed | None = None
     holdout: float = Field(0.1, ge=0.0, le=0.5, allow_inf_nan=False, description="Share of rows kept from training.")
     options: dict[str, Any] = Field({}, description="Of the generator, by name.")
@@ -37,13 +45,25 @@ class SynthesizeRequest(_Request):
     privacy: Any = Field(None, description="Not in this release.")
 
 
+class ImputeRequest(_Request):
+    """Fill missing cells of a table. The result holds real records."""
+
+    dataset_id: str | None = Field(None, description="Default: the dataset that the synthesizer was trained on.")
+    columns: list[str] | None = Field(None, max_length=10_000, description="Columns to fill. Default: all.")
+    codes: list[str] | None = Field(
+        None, max_length=1_000, description='Missing codes to fill ("" is a blank cell). Default: every one.'
+    )
+
+
 class SampleRequest(_Request):
-    """Draw another sample from a trained synthesizer."""
+    """Draw another sample from a trained synthesizer, or fill the missing cells of a table by it."""
 
     kind: Literal["sample"]
     synthesizer_id: str
-    rows: Rows
+    rows: Rows | None = Field(None, description="Needed, but for an imputation.")
     where: Where = []
+    balance: Balance | None = None
+    impute: ImputeRequest | None = None
     seed: Seed | None = None
 
 

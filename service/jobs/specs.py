@@ -9,14 +9,24 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from models.balance import parse_balance
 from models.conditions import parse_conditions
 from models.errors import Conflict, Detail, InvalidInput, NotFound
+from models.imputation import check_columns
 from models.options import FitOptions
 from models.schema import Schema, schema_from_json
 from models.tuning.options import TuneOptions
 from service.db.tables import Dataset, Sample, Synthesizer
 from service.jobs import repository
-from service.jobs.schemas import MAX_SEED, EvaluateRequest, JobRequest, SampleRequest, SynthesizeRequest, TuneRequest
+from service.jobs.schemas import (
+    MAX_SEED,
+    EvaluateRequest,
+    ImputeRequest,
+    JobRequest,
+    SampleRequest,
+    SynthesizeRequest,
+    TuneRequest,
+)
 from service.jobs.tuned import tuned_options
 from service.settings import Settings
 
@@ -56,7 +66,7 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
     dataset = ready_dataset(session, tenant_id, request.dataset_id)
     schema = schema_from_json(dataset.schema)
     _check_target(request.target, schema)
-    parse_conditions(request.where, schema)
+    balance = _balance(request, schema)
     rows = request.rows or min(dataset.row_count or 1, settings.max_sample_rows)
     _check_rows(rows, settings)
     tuned = tuned_options(session, tenant_id, request)
@@ -67,6 +77,7 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
         "rows": rows,
         "target": request.target,
         "where": list(request.where),
+        "balance": balance,
         "seed": seed,
         "holdout": tuned.holdout,
         "options": options.to_json(),
@@ -113,12 +124,19 @@ def _sample(session: Session, tenant_id: str, request: SampleRequest, settings: 
     if synthesizer is None or synthesizer.tenant_id != tenant_id:
         raise NotFound("There is no such synthesizer.", hint="GET /v1/synthesizers lists them.")
     schema = schema_from_json(synthesizer.schema)
-    parse_conditions(request.where, schema)
+    if request.impute is not None:
+        return _impute(session, tenant_id, request, request.impute, synthesizer, settings)
+    if request.rows is None:
+        raise InvalidInput(
+            "A sample needs a number of rows.", hint="e.g. 1000", errors=[Detail(("body", "rows"), "is needed")]
+        )
+    balance = _balance(request, schema)
     _check_rows(request.rows, settings)
     spec = {
         "synthesizer_id": synthesizer.id,
         "rows": request.rows,
         "where": list(request.where),
+        "balance": balance,
         "seed": _seed(request.seed),
     }
     return Resolved(
@@ -131,10 +149,56 @@ def _sample(session: Session, tenant_id: str, request: SampleRequest, settings: 
     )
 
 
+def _impute(
+    session: Session,
+    tenant_id: str,
+    request: SampleRequest,
+    asked: ImputeRequest,
+    synthesizer: Synthesizer,
+    settings: Settings,
+) -> Resolved:
+    """The job belongs to the dataset whose rows it holds, not to the one that the synthesizer was trained on."""
+    for name in ("rows", "where", "balance"):
+        if getattr(request, name):
+            raise InvalidInput(
+                f"An imputation takes no `{name}`: it keeps the rows of its dataset.",
+                hint=f"Leave `{name}` out.",
+                errors=[Detail(("body", name), "does not go with `impute`")],
+            )
+    dataset = ready_dataset(session, tenant_id, asked.dataset_id or synthesizer.dataset_id)
+    schema = schema_from_json(dataset.schema)
+    check_columns(schema_from_json(synthesizer.schema), schema.names, asked.columns)
+    rows = dataset.row_count or 0
+    _check_rows(rows, settings)
+    spec = {
+        "synthesizer_id": synthesizer.id,
+        "rows": rows,
+        "where": [],
+        "impute": {"dataset_id": dataset.id, "columns": asked.columns, "codes": asked.codes},
+        "seed": _seed(request.seed),
+        "schema": dataset.schema,
+        "schema_version": dataset.schema_version,
+    }
+    return Resolved("sample", spec, rows, len(schema.columns), dataset_id=dataset.id, synthesizer_id=synthesizer.id)
+
+
+def _balance(request: SynthesizeRequest | SampleRequest, schema: Schema) -> dict[str, Any] | None:
+    """The asked shares in full, checked with the conditions."""
+    conditions = parse_conditions(request.where, schema)
+    return None if request.balance is None else parse_balance(request.balance, schema, conditions).to_json()
+
+
 def _evaluate(session: Session, tenant_id: str, request: EvaluateRequest) -> Resolved:
     sample = session.get(Sample, request.sample_id)
     if sample is None or sample.tenant_id != tenant_id:
         raise NotFound("There is no such sample.", hint="GET /v1/samples lists them.")
+    made = repository.made_by(session, sample.job_id)
+    if made.spec.get("impute"):
+        raise Conflict(
+            "This table holds real records with imputed cells: there is nothing to evaluate.",
+            hint="Evaluate a sample that was drawn from the synthesizer.",
+            code="imputed_sample",
+        )
     schema = schema_from_json(sample.schema)
     _check_target(request.target, schema)
     trained = repository.training_spec(session, sample.synthesizer_id)
@@ -142,6 +206,7 @@ def _evaluate(session: Session, tenant_id: str, request: EvaluateRequest) -> Res
         "sample_id": sample.id,
         "target": request.target or trained.get("target"),
         "where": list(sample.where),
+        "balance": made.spec.get("balance"),
         "seed": _seed(request.seed),
     }
     return Resolved(

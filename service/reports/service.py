@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.errors import NotFound
-from service.db.tables import Dataset, MetricRow, Report, Sample, Synthesizer
+from service.db.tables import Dataset, Job, MetricRow, Report, Sample, Synthesizer
 from service.paging import Page, iso, newest
 from service.reports import repository
 from service.reports.schemas import MetricOut, ReportOut, ReportSummary
@@ -37,10 +37,17 @@ def get(session: Session, caller: Principal, report_id: str) -> ReportOut:
     if report is None:
         raise NotFound("There is no such report.", hint="GET /v1/reports lists them.")
     sample = session.get_one(Sample, report.sample_id)
+    made = session.get_one(Job, sample.job_id)
     return ReportOut(
         **summary(report).model_dump(),
         dataset=_dataset(session.get_one(Dataset, report.dataset_id)),
-        sample={"row_count": sample.row_count, "where": sample.where, "seed": sample.seed},
+        sample={
+            "row_count": sample.row_count,
+            "where": sample.where,
+            "seed": sample.seed,
+            "balance": made.spec.get("balance"),
+            "warnings": (made.result or {}).get("warnings", []),
+        },
         synthesizer=_synthesizer(session.get_one(Synthesizer, sample.synthesizer_id)),
         metrics=[_metric(m) for m in repository.metrics(session, report_id)],
         sections=report.evaluation["sections"],

@@ -4,7 +4,6 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from service.deps import Caller, Cursor, Db, Limit, Reading, Store
-from service.downloads import attachment
 from service.paging import Page
 from service.samples import service
 from service.samples.schemas import SampleOut
@@ -32,7 +31,7 @@ def download(
     caller: Caller, session: Reading, store: Store, sample_id: str, format: service.Format = "csv"
 ) -> StreamingResponse:
     pieces = service.content(session, caller, store, sample_id, format)
-    headers = attachment(f"{sample_id}.{format}")
+    headers = service.headers(session, caller, sample_id, format)
     return StreamingResponse(pieces, media_type=service.MEDIA_TYPES[format], headers=headers)
 
 

@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from pydantic import BaseModel
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class WarningOut(BaseModel):
+    code: str
+    message: str
+    hint: str
 
 
 class SampleOut(BaseModel):
@@ -11,4 +19,11 @@ class SampleOut(BaseModel):
     row_count: int
     where: list[str]
     seed: int
+    kind: Literal["synthetic", "imputed"] = Field(
+        description="imputed: REAL records whose missing cells were filled in."
+    )
+    confidential: bool = Field(description="True for what holds real records: handle it as its dataset.")
+    balance: dict[str, Any] | None = Field(description="Shares that were asked of one column.")
+    filled: dict[str, int] | None = Field(description="Of an imputed table: cells filled, by column.")
+    warnings: list[WarningOut] = Field(description="What to know before using it.")
     created_at: str

@@ -13,7 +13,8 @@ from models.streaming import stream_csv, stream_parquet
 from models.table import stored_batches
 from service import audit
 from service.db.session import Database
-from service.db.tables import Sample
+from service.db.tables import Job, Sample
+from service.downloads import attachment
 from service.paging import Page, iso, newest
 from service.samples import repository
 from service.samples.schemas import SampleOut
@@ -24,7 +25,10 @@ Format = Literal["csv", "parquet"]
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 
-def view(sample: Sample) -> SampleOut:
+def view(sample: Sample, job: Job) -> SampleOut:
+    """job: the one that made it."""
+    result = job.result or {}
+    imputed = bool(job.spec.get("impute"))
     return SampleOut(
         id=sample.id,
         dataset_id=sample.dataset_id,
@@ -33,6 +37,11 @@ def view(sample: Sample) -> SampleOut:
         row_count=sample.row_count,
         where=sample.where,
         seed=sample.seed,
+        kind="imputed" if imputed else "synthetic",
+        confidential=imputed,
+        balance=job.spec.get("balance"),
+        filled=result.get("filled"),
+        warnings=result.get("warnings", []),
         created_at=iso(sample.created_at),
     )
 
@@ -46,19 +55,34 @@ def find(session: Session, caller: Principal, sample_id: str) -> Sample:
 
 
 def get(session: Session, caller: Principal, sample_id: str) -> SampleOut:
-    return view(find(session, caller, sample_id))
+    sample = find(session, caller, sample_id)
+    return view(sample, repository.jobs_of(session, [sample])[sample.job_id])
 
 
 def list_samples(session: Session, caller: Principal, limit: int, cursor: str | None) -> Page[SampleOut]:
     total, rows, following = newest(session, repository.of_tenant(caller.tenant_id), Sample, limit, cursor)
-    return Page(total=total, items=[view(s) for s in rows], next_cursor=following)
+    jobs = repository.jobs_of(session, rows)
+    return Page(total=total, items=[view(s, jobs[s.job_id]) for s in rows], next_cursor=following)
+
+
+def headers(session: Session, caller: Principal, sample_id: str, form: Format) -> dict[str, str]:
+    """Of a download: its name, and for real records that they are confidential."""
+    sample = get(session, caller, sample_id)
+    if not sample.confidential:
+        return attachment(f"{sample_id}.{form}")
+    return {
+        **attachment(f"confidential-{sample_id}.{form}"),
+        "X-Populace-Kind": sample.kind,
+        "X-Populace-Confidential": "holds real records",
+    }
 
 
 def content(session: Session, caller: Principal, store: BlobStore, sample_id: str, form: Format) -> Iterator[bytes]:
     """The table in the source's own columns, spelling and dialect (CSV) or types (Parquet); a row group in memory."""
     sample = find(session, caller, sample_id)
     schema = schema_from_json(sample.schema)
-    batches = stored_batches(store.open(sample.table_blob_id))
+    parts = repository.parts(session, sample)
+    batches = (batch for blob_id in parts for batch in stored_batches(store.open(blob_id)))
     return stream_csv(batches, schema) if form == "csv" else stream_parquet(batches, schema)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.db.base import new_id
 from service.db.tables import Dataset, Job, Sample, Synthesizer
+from service.jobs.lifecycle import shards
 from service.jobs.lifecycle.ends import end
 from service.jobs.lifecycle.types import Claim, FencedError, hold_claim
 from service.reports import repository as reports
@@ -21,6 +22,8 @@ def publish(session: Session, claim: Claim, outcome: Mapping[str, Any], blobs: M
     Answers blobs to delete after commit.
     """
     job = hold_claim(session, claim)
+    if job.parent_id is not None:
+        return _shard(session, job, outcome, blobs)
     result = {
         "profile": _profile,
         "synthesize": _synthesize,
@@ -30,6 +33,19 @@ def publish(session: Session, claim: Claim, outcome: Mapping[str, Any], blobs: M
     }[claim.kind](session, job, outcome, blobs)
     session.flush()
     return end(session, job, "succeeded", result=result)
+
+
+def _shard(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> list[str]:
+    """A part of a sample; with the last one the sample."""
+    shards.keep_part(session, job, outcome["rows"], blobs["sample"])
+    retired = end(session, job, "succeeded")
+    session.flush()
+    parent = shards.parent_of_last(session, job)
+    if parent is None:
+        return retired
+    whole = {**outcome, "rows": parent.spec["rows"]}
+    result = _sample(session, parent, whole, {"sample": shards.first_part(session, parent)})
+    return retired + end(session, parent, "succeeded", result=result)
 
 
 def _profile(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
@@ -43,7 +59,7 @@ def _profile(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapp
     return {"dataset_id": dataset.id}
 
 
-def _synthesize(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
+def _synthesize(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, Any]:
     synthesizer = Synthesizer(
         id=new_id("syn"),
         tenant_id=job.tenant_id,
@@ -62,15 +78,22 @@ def _synthesize(session: Session, job: Job, outcome: Mapping[str, Any], blobs: M
         "synthesizer_id": synthesizer.id,
         "sample_id": sample.id,
         "report_id": report_id,
+        **_remarks(outcome),
     }
 
 
-def _sample(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
+def _sample(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, Any]:
     synthesizer = session.get(Synthesizer, job.synthesizer_id)
     if synthesizer is None:
         raise FencedError(job.id)
     sample = _add_sample(session, job, synthesizer, outcome, blobs)
-    return {"dataset_id": sample.dataset_id, "synthesizer_id": synthesizer.id, "sample_id": sample.id}
+    ids = {"dataset_id": sample.dataset_id, "synthesizer_id": synthesizer.id, "sample_id": sample.id}
+    return {**ids, **_remarks(outcome)}
+
+
+def _remarks(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """What the sample's record tells beside ids: warnings, and the cells that an imputation filled, by column."""
+    return {name: outcome[name] for name in ("warnings", "filled") if name in outcome}
 
 
 def _evaluate(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
@@ -96,13 +119,14 @@ def _add_sample(
     sample = Sample(
         id=new_id("smp"),
         tenant_id=job.tenant_id,
-        dataset_id=synthesizer.dataset_id,
+        # Of an imputed table the dataset whose rows it holds.
+        dataset_id=job.dataset_id,
         synthesizer_id=synthesizer.id,
         job_id=job.id,
         row_count=outcome["rows"],
         where=list(job.spec.get("where", [])),
         seed=job.spec["seed"],
-        schema=synthesizer.schema,
+        schema=job.spec.get("schema", synthesizer.schema),
         table_blob_id=blobs["sample"],
     )
     session.add(sample)
