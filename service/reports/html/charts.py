@@ -16,6 +16,8 @@ __all__ = ["bullet", "curves", "heat", "histogram"]
 KNOWN = (("floor", "worst known"), ("holdout", "real holdout"), ("ceiling", "best known"))
 Line = tuple[str, str, Sequence[float], Sequence[float]]
 """(name, classes, x, y)"""
+Mark = tuple[float, float | None, str, str]
+"""(x, y of a dot or nothing, class, words): an upright line across the chart"""
 
 
 def bullet(metric: Mapping[str, Any]) -> Markup:
@@ -100,7 +102,13 @@ def _scale(right: float, top: float) -> list[Markup]:
 
 
 def curves(
-    lines: Sequence[Line], title: str, x_label: str, y_label: str, unit_square: bool = False, height: int = 240
+    lines: Sequence[Line],
+    title: str,
+    x_label: str,
+    y_label: str,
+    unit_square: bool = False,
+    height: int = 240,
+    marks: Sequence[Mark] = (),
 ) -> Markup:
     """Lines on common axes; on the unit square with its diagonal. Classes of a line: colour, and `dashed`."""
     xs = [x for _, _, many, _ in lines for x in many]
@@ -127,4 +135,11 @@ def curves(
         group([tag("title", name), line([at(x, y) for x, y in zip(mx, my, strict=True)], class_)])
         for name, class_, mx, my in lines
     ]
+    for x, height_of, class_, words in marks:
+        place, side = at(x, y0)[0], "end" if x > (x0 + x1) / 2 else "start"
+        shapes.append(line([(place, base), (place, 20)], f"mark {class_}"))
+        shapes.append(text(place + (-5 if side == "end" else 5), 15, words, "label", side))
+        if height_of is not None:
+            said = tag("title", f"{words}: {axis(height_of)}")
+            shapes.append(tag("circle", said, cx=place, cy=at(x, height_of)[1], r=4, class_=class_))
     return picture(340, height, title, shapes)

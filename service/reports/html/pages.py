@@ -8,6 +8,7 @@ from typing import Any
 
 from service.reports.html import bars, series
 from service.reports.html.glossary import GLOSSARY
+from service.reports.html.training import training
 
 DRAWN = 100
 """Columns with a chart, the worst; others are listed, so that the page of a wide table stays below 3 MB."""
@@ -57,8 +58,9 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "of": {part: [m for m in views if m["section"] == part] for part in PARTS},
         "roc": series.roc(sections.get("utility")),
         "calibration": series.calibration(sections.get("utility")),
-        "curve": series.training(manifest),
+        "training": training(manifest),
         "distances": series.distances(sections.get("disclosure")),
+        "warnings": report["sample"].get("warnings") or [],
         "facts": facts(report),
         "settings": settings(manifest, report["meta"]),
         "glossary": GLOSSARY,
@@ -103,6 +105,7 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Real table", f"{dataset['rows']:,} rows, {dataset['columns']} columns" if dataset.get("rows") else "unknown"),
         ("Sample", f"{sample['row_count']:,} rows ({report['sample_id']}), seed {sample['seed']}"),
         ("Conditions", "; ".join(sample["where"]) or "none"),
+        *_balanced(sample.get("balance"), meta),
         ("Evaluated for", str(meta.get("target") or "no target")),
     ]
     if split:
@@ -115,6 +118,16 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "total" in seconds:
         out.append(("Evaluation took", f"{seconds['total']:.0f} s"))
     return out
+
+
+def _balanced(balance: Mapping[str, Any] | None, meta: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was asked of one column, and what the sample was compared with."""
+    if not balance:
+        return []
+    shares = ", ".join(f"{label}: {share:.1%}" for label, share in balance.get("shares", {}).items())
+    rows = (meta.get("rows") or {}).get("real")
+    compared = f"; compared with {rows:,} training rows chosen in these shares" if rows else ""
+    return [("Balanced", f"{balance['column']} ({shares or 'equal shares'}){compared}")]
 
 
 def settings(manifest: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

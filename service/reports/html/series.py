@@ -66,18 +66,6 @@ def calibration(utility: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"lines": lines, "points": [(name, points) for name, _, points in found], "shares": shares}
 
 
-def training(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Loss and validation loss by step, None where none is recorded."""
-    points = [p for p in manifest.get("curve") or [] if "step" in p]
-    named = (("loss", "training rows", "from-real"), ("validation", "validation rows", "from-synthetic"))
-    drawn: list[Line] = [
-        (words, class_, [p["step"] for p in points if name in p], [p[name] for p in points if name in p])
-        for name, words, class_ in named
-    ]
-    lines = [line for line in drawn if line[2]]
-    return {"lines": lines, "rows": thin(points)} if lines else None
-
-
 def distances(disclosure: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Distances to the closest training row: one column of percentiles per table, None where not computed."""
     read = (disclosure or {}).get("distance_to_training") or {}

@@ -1,0 +1,98 @@
+"""What the manifest tells of the training: its curve with what was kept, why it ended, and the adversarial phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.reports.html.charts import Line, Mark
+from service.reports.html.series import thin
+
+Facts = Mapping[str, Any]
+
+
+def training(manifest: Facts) -> dict[str, Any] | None:
+    """lines and marks of the chart, rows of its table, sentences, rounds of the adversarial phase; None without a
+    curve.
+    """
+    points = [p for p in manifest.get("curve") or [] if "step" in p]
+    named = (("loss", "training rows", "from-real"), ("validation", "validation rows", "from-synthetic"))
+    drawn: list[Line] = [
+        (words, class_, [p["step"] for p in points if name in p], [p[name] for p in points if name in p])
+        for name, words, class_ in named
+    ]
+    lines = [line for line in drawn if line[2]]
+    if not lines:
+        return None
+    kept, early = _kept(manifest, points), _early(manifest)
+    marks: list[Mark] = []
+    last = kept is not None and kept["step"] == points[-1]["step"]
+    if kept is not None:
+        words = "kept; ended early" if early and last else "kept"
+        marks.append((kept["step"], kept.get("validation"), "kept", words))
+    if early and not last:
+        marks.append((points[-1]["step"], None, "ended", "ended early"))
+    rows = thin(points)
+    if kept is not None and kept not in rows:
+        rows = sorted([*rows, kept], key=lambda p: p["step"])
+    adversarial: Facts = manifest.get("adversarial") or {}
+    return {
+        "lines": lines,
+        "marks": marks,
+        "rows": rows,
+        "kept": kept["step"] if kept is not None else None,
+        "told": [*_told(manifest, kept, early), *_phase(adversarial)],
+        "rounds": [r for r in adversarial.get("curve") or [] if "round" in r],
+    }
+
+
+def _kept(manifest: Facts, points: Sequence[Facts]) -> Facts | None:
+    """The point of the curve whose weights were kept, as far as the plan tells."""
+    select = (manifest.get("plan") or {}).get("select")
+    judged = [p for p in points if "validation" in p]
+    if select == "validation" and judged:
+        return min(judged, key=lambda p: p["validation"])
+    return points[-1] if select in ("last", "validation") else None
+
+
+def _early(manifest: Facts) -> str:
+    """Why training ended before its last planned step, or nothing."""
+    plan, options = manifest.get("plan") or {}, manifest.get("options") or {}
+    done, planned, limit = manifest.get("steps"), plan.get("steps"), options.get("max_time")
+    if done is None or planned is None or done >= planned:
+        return ""
+    if limit is not None and manifest.get("seconds", 0.0) >= limit:
+        return f"its time of {limit:g} s was over"
+    checks = plan.get("patience")
+    return f"the validation loss had not fallen for {checks} check{'s' if checks != 1 else ''}"
+
+
+def _told(manifest: Facts, kept: Facts | None, early: str) -> list[str]:
+    out = []
+    done, planned = manifest.get("steps"), (manifest.get("plan") or {}).get("steps")
+    if done is not None and planned is not None:
+        of = f"after {done:,} of {planned:,} planned steps" if early else f"after all {planned:,} planned steps"
+        took = f" and {manifest['seconds']:.0f} s" if "seconds" in manifest else ""
+        out.append(f"Training ended {of}{took}{f': {early}' if early else ''}.")
+    if kept is not None:
+        lowest = (manifest.get("plan") or {}).get("select") == "validation" and "validation" in kept
+        words = "whose validation loss was lowest" if lowest else "the last ones"
+        out.append(f"Kept were the averaged weights of step {kept['step']:,}, {words}.")
+    return out
+
+
+def _phase(adversarial: Facts) -> list[str]:
+    """The adversarial phase in words."""
+    if not adversarial:
+        return []
+    before, after = adversarial.get("auc_before"), adversarial.get("auc_after")
+    reason = f": {adversarial['reason']}" if adversarial.get("reason") else ""
+    if not adversarial.get("played"):
+        return [f"There was no adversarial phase{reason}."]
+    rounds, kept = len(adversarial.get("curve") or []), adversarial.get("kept")
+    out = f"The adversarial phase took {rounds} round{'s' if rounds != 1 else ''}"
+    out += f"; its weights were {'kept' if kept else 'not kept'}{reason}."
+    if before is not None and after is not None:
+        read = f"{before:.3f} before and {after:.3f} after it" if kept else f"{before:.3f}"
+        out += f" AUC of telling drawn rows from real ones that training never saw: {read} (0.5: they are alike)."
+    return [out]
