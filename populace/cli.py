@@ -13,6 +13,7 @@ from populace.commands import datasets, jobs, keys, reports, samples, tuning
 from populace.commands.common import group
 from populace.commands.demo import demo
 from populace.commands.doctor import doctor
+from populace.commands.impute import impute
 from populace.commands.serve import migrate, serve, worker
 from populace.commands.synth import synth
 from populace.console import emit
@@ -43,7 +44,7 @@ def options(
     """
 
 
-for command in (synth, demo, serve, worker, migrate, doctor):
+for command in (synth, impute, demo, serve, worker, migrate, doctor):
     app.command()(command)
 jobs.app.command()(tuning.tune)
 jobs.app.command()(tuning.trials)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -35,6 +35,12 @@ def clean(text: object) -> str:
 def say(text: str) -> None:
     """A message for people."""
     print(clean(text), file=sys.stderr, flush=True)
+
+
+def say_warnings(result: Mapping[str, Any]) -> None:
+    """Of a job's result, what to know before using its sample."""
+    for warning in result.get("warnings") or ():
+        say(f"warning: {warning['message']} {warning['hint']}")
 
 
 def emit(text: str) -> None:

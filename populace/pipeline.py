@@ -31,6 +31,7 @@ class Order:
     options: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
     search: Mapping[str, Any] | None = None
+    balance: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
         rows=order.rows,
         target=order.target,
         where=order.where,
+        balance=order.balance,
         seed=order.seed,
         holdout=order.holdout,
         options=order.options,

@@ -56,7 +56,7 @@ class Step:
 class Job(Record):
     """state: queued, running, cancelling, succeeded, failed or cancelled. fraction: of all steps, 0 to 1.
 
-    result: ids of what it made: dataset_id, synthesizer_id, sample_id, report_id.
+    result: ids of what it made: dataset_id, synthesizer_id, sample_id, report_id; `warnings` on its sample.
     """
 
     kind: str = ""
@@ -97,12 +97,21 @@ class Synthesizer(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Record):
+    """kind: synthetic, or imputed (REAL records with filled cells; then it is `confidential`). balance: shares asked of
+    one column. filled: of an imputed table, cells filled by column. warnings: {code, message, hint}.
+    """
+
     dataset_id: str = ""
     synthesizer_id: str = ""
     job_id: str = ""
     row_count: int = 0
     where: tuple[str, ...] = ()
     seed: int = 0
+    kind: str = "synthetic"
+    confidential: bool = False
+    balance: Mapping[str, Any] | None = None
+    filled: Mapping[str, int] | None = None
+    warnings: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

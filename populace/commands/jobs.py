@@ -10,7 +10,7 @@ import typer
 
 from populace.commands.common import ApiKey, AsJson, Url, connect, training_options
 from populace.commands.nouns import Id, noun
-from populace.console import emit, emit_json, say
+from populace.console import emit, emit_json, say, say_warnings
 
 if TYPE_CHECKING:
     from populace.client import Client
@@ -26,6 +26,12 @@ app = noun(
 Rows = Annotated[int | None, typer.Option(help="Rows of the sample; by default as many as the dataset has.")]
 Target = Annotated[str | None, typer.Option(help="Column to measure usefulness on.")]
 Where = Annotated[list[str] | None, typer.Option(help='Condition on the rows, e.g. "age>=65"; may be repeated.')]
+Balance = Annotated[
+    str | None,
+    typer.Option(
+        help='Shares of one column: "income" (equal ones), or "income:<=50K=0.3,>50K=0.7".', show_default=False
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same rows.")]
 Holdout = Annotated[float | None, typer.Option(help="Share of rows kept from training, for the evaluation.")]
 Option = Annotated[list[str] | None, typer.Option("--option", help="Training option NAME=VALUE; may be repeated.")]
@@ -41,6 +47,7 @@ def _ordered(client: Client, job: Job, wait: bool, json: bool) -> None:
     if wait:
         say(f"Job {job.id}")
         job = client.jobs.wait(job.id, progress=True)
+        say_warnings(job.result)
     if json:
         emit_json(dict(job.raw))
     else:
@@ -53,6 +60,7 @@ def synthesize(
     rows: Rows = None,
     target: Target = None,
     where: Where = None,
+    balance: Balance = None,
     seed: Seed = None,
     holdout: Holdout = None,
     option: Option = None,
@@ -76,6 +84,7 @@ def synthesize(
             rows=rows,
             target=target,
             where=where or (),
+            balance=balance,
             seed=seed,
             holdout=holdout,
             options=options,
@@ -90,6 +99,7 @@ def sample(
     synthesizer: Annotated[str, typer.Argument(help="Id of a synthesizer.")],
     rows: Annotated[int, typer.Option(help="Rows to draw.")],
     where: Where = None,
+    balance: Balance = None,
     seed: Seed = None,
     wait: Wait = True,
     url: Url = None,
@@ -101,7 +111,8 @@ def sample(
     Example: populace jobs sample SYNTHESIZER --rows 10000 --where "age>=65" --where "sex=Female"
     """
     with connect(url, key) as client:
-        _ordered(client, client.jobs.sample(synthesizer, rows, where=where or (), seed=seed), wait, json)
+        job = client.jobs.sample(synthesizer, rows, where=where or (), balance=balance, seed=seed)
+        _ordered(client, job, wait, json)
 
 
 @app.command()

@@ -17,10 +17,10 @@ import typer
 
 from populace.commands.common import seconds, training_options
 from populace.commands.datasets import read_schema
-from populace.commands.jobs import Holdout, MaxTime, Option, OptionsFile, Rows, Seed, Target, Where
+from populace.commands.jobs import Balance, Holdout, MaxTime, Option, OptionsFile, Rows, Seed, Target, Where
 from populace.commands.samples import check_ending
 from populace.commands.tuning import Objective, show_trials
-from populace.console import CommandError, emit_json, say
+from populace.console import CommandError, emit_json, say, say_warnings
 
 
 def synth(
@@ -38,6 +38,7 @@ def synth(
         typer.Option(help="JSON file of overrides: {columns: [{name, kind, ...}]}.", exists=True, dir_okay=False),
     ] = None,
     where: Where = None,
+    balance: Balance = None,
     seed: Seed = None,
     holdout: Holdout = None,
     report: Annotated[Path | None, typer.Option(help="Write the report here, as one HTML page.")] = None,
@@ -65,6 +66,8 @@ def synth(
       populace synth census.csv --output synthetic.csv --target income --report report.html
 
       populace synth census.parquet --rows 5000 --where "age>=65" --where "sex=Female" > older_women.csv
+
+      populace synth census.csv --balance "income:<=50K=0.5,>50K=0.5" --max-time 10m --output balanced.csv
     """
     if output is not None:
         check_ending(output)
@@ -85,7 +88,7 @@ def synth(
     from populace.scorecard import scorecard
 
     order = Order(source, rows, target, tuple(where or ()), seed, holdout, options, overrides)
-    order = replace(order, search=search if tune else None)
+    order = replace(order, search=search if tune else None, balance=balance)
     sink: Path | IO[bytes] = output or sys.stdout.buffer
     with (
         terminated(),
@@ -98,6 +101,7 @@ def synth(
     if outcome.tuning is not None:
         show_trials(outcome.tuning.result)
     say(f"{sample.row_count:,} rows in {outcome.seconds['all']:.0f} s")
+    say_warnings(outcome.job.result)
     for line in scorecard(outcome.report).splitlines():
         say(line)
     for what, file in (("Synthetic table", output), ("Report", report)):

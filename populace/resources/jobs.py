@@ -31,6 +31,7 @@ class Jobs(Resource[Job]):
         rows: int | None = None,
         target: str | None = None,
         where: Sequence[str] = (),
+        balance: str | Mapping[str, Any] | None = None,
         seed: int | None = None,
         holdout: float | None = None,
         options: Mapping[str, Any] | None = None,
@@ -41,7 +42,9 @@ class Jobs(Resource[Job]):
         """Train on a dataset, draw a sample, evaluate it.
 
         rows: of the sample; by default as many as the dataset has. target: column that utility is measured on.
-        where: conditions on the sample, e.g. "age>=65". holdout: share of rows kept from training, for the evaluation.
+        where: conditions on the sample, e.g. "age>=65". balance: shares of one column's values in it, e.g. "income"
+        (equal ones) or {"column": "income", "shares": {"<=50K": 0.3, ">50K": 0.7}}. holdout: share of rows kept from
+        training, for the evaluation.
         options: training options (see docs/training.md). options_from: id of a tune job, whose best options are taken
         with its seed and holdout. idempotency_key: the same key again answers the same job.
         Raises ApiError (`dataset_pending`, `invalid_condition`, ...).
@@ -53,6 +56,7 @@ class Jobs(Resource[Job]):
                 rows=rows,
                 target=target,
                 where=list(where) or None,
+                balance=balance,
                 seed=seed,
                 holdout=holdout,
                 options=dict(options) if options else None,
@@ -68,11 +72,43 @@ class Jobs(Resource[Job]):
         rows: int,
         *,
         where: Sequence[str] = (),
+        balance: str | Mapping[str, Any] | None = None,
         seed: int | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """More rows from a trained synthesizer, without training again."""
-        spec = given(kind="sample", synthesizer_id=synthesizer_id, rows=rows, where=list(where) or None, seed=seed)
+        """More rows from a trained synthesizer, without training again. where, balance: as in `synthesize`."""
+        spec = given(
+            kind="sample",
+            synthesizer_id=synthesizer_id,
+            rows=rows,
+            where=list(where) or None,
+            balance=balance,
+            seed=seed,
+        )
+        return self.create(spec, idempotency_key=idempotency_key)
+
+    def impute(
+        self,
+        synthesizer_id: str,
+        dataset_id: str | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        codes: Sequence[str] | None = None,
+        seed: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Fill missing cells of a dataset (None: the one trained on) by draws given the rest of their rows.
+
+        columns: those to fill, by default all. codes: missing codes to fill, by default every one ("" is a blank cell).
+        The job's sample holds REAL records and is confidential. Another seed is another draw: several of them make a
+        multiple imputation.
+        """
+        impute = given(
+            dataset_id=dataset_id,
+            columns=None if columns is None else list(columns),
+            codes=None if codes is None else list(codes),
+        )
+        spec = given(kind="sample", synthesizer_id=synthesizer_id, impute=impute, seed=seed)
         return self.create(spec, idempotency_key=idempotency_key)
 
     def evaluate(self, sample_id: str, *, target: str | None = None, idempotency_key: str | None = None) -> Job:

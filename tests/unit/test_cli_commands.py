@@ -191,7 +191,8 @@ def test_orders_pass_on_what_was_given(answering: Callable[[str, str, Any], None
         return Job(id="j", raw={"id": "j"})
 
     answering("jobs", "synthesize", synthesize)
-    args = "jobs synthesize d --no-wait --rows 5 --where age>=65 --where sex=F --seed 0 --option steps=9 --option a=b"
+    args = "jobs synthesize d --no-wait --rows 5 --where age>=65 --where sex=F --balance sex --seed 0 --option steps=9 "
+    args += "--option a=b"
     result = run(app, args.split())
     assert (result.exit_code, result.stdout) == (0, "j\n")
     assert given == {
@@ -199,6 +200,7 @@ def test_orders_pass_on_what_was_given(answering: Callable[[str, str, Any], None
         "rows": 5,
         "target": None,
         "where": ["age>=65", "sex=F"],
+        "balance": "sex",
         "seed": 0,
         "holdout": None,
         "options": {"steps": 9, "a": "b"},
