@@ -103,6 +103,8 @@ class FitOptions:
                     raise _bad(name, f"means nothing to model {self.model}: leave it out, or set model to {model}")
         if self.model == "ctgan" and self.batch is not None and self.batch % (self.pac or 10):
             raise _bad("batch", f"must be a multiple of pac, which is {self.pac or 10}")
+        if self.model == "ctgan" and self.depth == 0:
+            raise _bad("depth", "must be at least 1 for model ctgan")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

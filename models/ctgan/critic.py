@@ -65,7 +65,8 @@ class Critic(nn.Module):
 
     def given(self, places: Tensor) -> Tensor:
         """What the conditions add to the first layer, bias included: (P, H) float32."""
-        return F.embedding_bag(places, self.condition.detach(), mode="sum") + self.biases[0].detach()
+        out: Tensor = F.embedding_bag(places, self.condition.detach(), mode="sum")
+        return out.add_(self.biases[0].detach())
 
     def forward(self, sums: Tensor, weights: list[Tensor], keep: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """First-layer sums (R, H) -> scores (R,), and for each hidden layer its slopes (R, H), which are constants

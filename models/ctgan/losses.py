@@ -16,7 +16,7 @@ def activate(raw: Tensor, spans: Spans, noise: torch.Generator) -> Tensor:
 
     Jang, Gu and Poole 2017, "Categorical reparameterization with Gumbel-softmax".
     """
-    scalars, logits = raw.split([spans.scalars, spans.places], 1)
+    scalars, logits = torch.split(raw, [spans.scalars, spans.places], 1)
     u = torch.rand(logits.shape, generator=noise, device=raw.device)
     gumbel = u.clamp_(1e-20, 1 - 2**-24).log_().neg_().log_()
     parts = [view.softmax(2).flatten(1) for view in spans.views((logits - gumbel) / TEMPERATURE)]

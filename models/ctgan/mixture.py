@@ -31,7 +31,8 @@ class Mixture:
         z = (values[:, None] - self.mean) / self.deviation
         log = np.log(self.share / self.deviation) - 0.5 * z**2
         p = np.cumsum(np.exp(log - log.max(1, keepdims=True)), 1)
-        return np.minimum((uniforms[:, None] * p[:, -1:] >= p).sum(1), len(self.mean) - 1)
+        drawn: Array = (uniforms[:, None] * p[:, -1:] >= p).sum(1)
+        return np.minimum(drawn, len(self.mean) - 1)
 
 
 def fit_mixture(values: Array, least_deviation: float) -> Mixture:

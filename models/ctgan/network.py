@@ -47,9 +47,10 @@ class ConditionalGenerator(nn.Module):
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         # Split rather than sliced: the gradient of a slice is a full table of zeros each.
-        *given, last = F.embedding(condition, self.condition).split([len(w) for w in self.weights], 1)
+        *given, last = torch.split(F.embedding(condition, self.condition), [len(w) for w in self.weights], 1)
         x = noise.to(self.compute)
         for weight, norm, here in zip(self.weights, self.norms, given, strict=False):
             h = F.linear(x, weight.to(self.compute)).float() + here
             x = torch.cat([F.relu(norm(h)).to(self.compute), x], 1)
-        return F.linear(x, self.weights[self.depth].to(self.compute)).float() + last + (self.bias + self.padding)
+        out: Tensor = F.linear(x, self.weights[self.depth].to(self.compute)).float()
+        return out + last + (self.bias + self.padding)

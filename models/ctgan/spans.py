@@ -90,8 +90,8 @@ class Spans:
 
     def views(self, places: Tensor) -> Sequence[Tensor]:
         """(B, places) -> the buckets, each (B, spans, places of each)."""
-        parts = places.split([n * k for _, n, k in self.buckets], 1) if self.buckets else ()
-        return [part.unflatten(1, (n, k)) for part, (_, n, k) in zip(parts, self.buckets, strict=True)]
+        parts = torch.split(places, [n * k for _, n, k in self.buckets], 1) if self.buckets else ()
+        return [part.view(len(part), n, k) for part, (_, n, k) in zip(parts, self.buckets, strict=True)]
 
     def one_hot(self, cells: Tensor, scalars: Tensor, starts: Tensor, dtype: torch.dtype) -> Tensor:
         """Real rows as the critic sees them. cells (B, T) int64, scalars (B, A), starts (T,) -> (B, width)."""

@@ -153,7 +153,7 @@ class Trainer:
             torch.autograd.backward([fake, matched], [-slope, None])
         else:
             matched = score.new_zeros(())
-            fake.backward(-slope)
+            torch.autograd.backward([fake], [-slope])
         self.optimizers["generator"].step()
         follow(self.ema, self.generator, min(EMA, (step + 1) / (step + 10)))
         return matched.detach() - score, penalty - distance

@@ -1,0 +1,279 @@
+"""Modes of numbers, spans, noise, losses and the critic of CTGAN."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.ctgan.critic import PENALTY, SLOPE, Critic
+from models.ctgan.losses import activate, condition_loss
+from models.ctgan.mixture import fit_mixture
+from models.ctgan.network import ConditionalGenerator
+from models.ctgan.noise import normal, uniforms
+from models.ctgan.plan import make_plan
+from models.ctgan.spans import Spans
+from models.ctgan.transform import FEW, fit_transform
+from models.encoding.encoding import Resolution, TableEncoding, fit_encoding
+from models.errors import InvalidInput
+from models.options import FitOptions
+from models.schema import Column, Kind, Schema
+from models.table import Table
+
+SPANS = Spans((3, 2, 5, 12), 2, (0, 1))
+
+
+def mixed(rows: int = 4_000) -> Table:
+    """A number of two humps with a spike and a missing code, one of few values, a label and a date."""
+    rng = np.random.default_rng(1)
+    x = np.where(rng.random(rows) < 0.5, rng.normal(-40, 2, rows), rng.normal(60, 9, rows)).round(2)
+    x = np.where(rng.random(rows) < 0.2, 0.0, x)
+    words = np.where(rng.random(rows) < 0.1, "N", np.char.mod("%.2f", x))
+    columns = (
+        Column("x", Kind.DECIMAL, minimum=float(x.min()), maximum=100, decimals=2, missing_codes=("N",)),
+        Column("few", Kind.INTEGER, minimum=0, maximum=FEW - 1),
+        Column("word", Kind.CATEGORICAL, categories=("a", "b", "c")),
+        Column("day", Kind.DATETIME, datetime_format="%Y-%m-%d"),
+    )
+    data = {
+        "x": words,
+        "few": rng.integers(0, FEW, rows).astype(str),
+        "word": rng.choice(["a", "b", "c"], rows),
+        "day": (np.datetime64("2000-01-01") + rng.integers(0, 3_000, rows)).astype(str),
+    }
+    return Table(Schema(columns), pa.table({k: pa.array(v.tolist(), pa.string()) for k, v in data.items()}))
+
+
+@pytest.fixture(scope="module")
+def encoded() -> tuple[Table, TableEncoding]:
+    table = mixed()
+    return table, fit_encoding(table, Resolution(32, 16, 8), derive=False)
+
+
+def test_a_mixture_finds_the_modes_and_their_shares() -> None:
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(-5, 0.5, 6_000), rng.normal(3, 1, 3_000), rng.normal(20, 2, 1_000)])
+    found = fit_mixture(values, 0.0)
+    for low, high, share, deviation in ((-8, -2, 0.6, 0.5), (-2, 10, 0.3, 1), (10, 30, 0.1, 2)):
+        here = (found.mean > low) & (found.mean < high)
+        assert found.share[here].sum() == pytest.approx(share, abs=0.01)
+        spread = found.deviation[here] ** 2 + (found.mean[here] - np.average(found.mean[here])) ** 2
+        assert np.sqrt(np.average(spread, weights=found.share[here])) == pytest.approx(deviation, rel=0.25)
+    assert len(found.mean) <= 8  # modes that explain nothing died out
+    modes = found.draw_modes(np.array([-5.0, 3.0, 20.0]), np.full(3, 0.5))
+    assert (np.abs(found.mean[modes] - [-5, 3, 20]) < [1.5, 3, 6]).all()
+
+
+@pytest.mark.parametrize("values", [[7.0], [7.0] * 50, [1.0, 1e9]])
+def test_a_mixture_of_next_to_nothing(values: list[float]) -> None:
+    found = fit_mixture(np.array(values), 0.0)
+    assert (found.deviation > 0).all()
+    assert found.share.sum() == pytest.approx(1)
+    assert np.isfinite(found.mean).all()
+
+
+def test_a_table_survives_the_way_there_and_back(encoded: tuple[Table, TableEncoding]) -> None:
+    table, encoding = encoded
+    transform = fit_transform(table, encoding)
+    assert [encoding.columns[i].column.name for i in transform.numbers] == ["x", "day"]
+    assert transform.numbers[0].spikes.tolist() == [0.0]
+    assert [transform.columns[t] for t in transform.conditional] == [1, 2]
+    spans, scalars = transform.encode(table, encoding.encode(table), seed=0)
+    assert (spans < np.array(transform.sizes)).all()
+    assert np.abs(scalars).max() <= 0.99
+    uniforms_ = np.full((len(table), encoding.uniforms), 0.5)
+    cells, u = transform.decode(spans, scalars, uniforms_)
+    back = Table(table.schema, encoding.decode(cells, u, np.arange(len(table))))
+    for name in ("few", "word"):
+        assert back.data.column(name).equals(table.data.column(name))
+    for name, least in (("x", 0.05), ("day", 86_400.0)):
+        got, was = back.values(name), table.values(name)
+        assert (got.missing == was.missing).all()
+        off = np.abs(got.values - was.values)[was.missing < 0]
+        assert np.quantile(off, 0.98) <= least  # but for values beyond four deviations, and round numbers
+
+
+def test_whatever_the_network_says_decodes_within_the_schema(encoded: tuple[Table, TableEncoding]) -> None:
+    table, encoding = encoded
+    transform = fit_transform(table, encoding)
+    rng = np.random.default_rng(0)
+    rows = 5_000
+    spans = np.stack([rng.integers(0, k, rows) for k in transform.sizes], 1)
+    scalars = rng.choice([-1.0, 1.0, 0.3], (rows, len(transform.numbers)))
+    cells, u = transform.decode(spans, scalars, rng.random((rows, encoding.uniforms)))
+    made = Table(table.schema, encoding.decode(cells, u, np.arange(rows)))
+    for name in table.schema.names:
+        got, was = made.values(name), table.values(name)
+        assert set(np.unique(got.missing)) <= set(np.unique(was.missing))
+        present, real = got.values[got.missing < 0], was.values[was.missing < 0]
+        low, high = (table.schema["x"].minimum, 100) if name == "x" else (real.min(), real.max())
+        assert low <= present.min()
+        assert present.max() <= high
+
+
+def test_spans_share_buckets_and_cover_their_cells() -> None:
+    spans = Spans((3, 2, 40, 30, 2, 600), 1, (0,))
+    assert [(n, k) for _, n, k in spans.buckets] == [(2, 2), (1, 3), (2, 40), (1, 600)]
+    assert spans.places == 7 + 80 + 600
+    assert int((~spans.padding()).sum()) == sum(spans.sizes)
+    cells = torch.tensor([[2, 1, 39, 29, 0, 599]])
+    row = spans.one_hot(cells, torch.tensor([[0.5]]), torch.tensor(spans.starts), torch.float32)
+    assert row.shape == (1, spans.width)
+    assert row[0, 0] == 0.5
+    assert [int(v.sum()) for v in spans.views(row[:, 1:])] == [2, 1, 2, 1]
+    assert row[:, 1:][:, spans.padding()].sum() == 0
+
+
+def test_a_soft_draw_is_a_distribution_over_each_span_and_follows_its_logits() -> None:
+    generator = ConditionalGenerator(SPANS, 8, 16, 2)
+    generator.initialise(torch.Generator().manual_seed(0))
+    raw = generator(torch.randn(20_000, 8), torch.zeros(20_000, dtype=torch.int64)).detach()
+    raw[:, 2:] = raw[:1, 2:]
+    soft = activate(raw, SPANS, torch.Generator().manual_seed(1))
+    assert soft.shape == (20_000, SPANS.width)
+    for view, logits in zip(SPANS.views(soft[:, 2:]), SPANS.views(raw[:1, 2:]), strict=True):
+        torch.testing.assert_close(view.sum(2), torch.ones(view.shape[:2]))
+        share = F.one_hot(view.argmax(2), view.shape[2]).float().mean(0)
+        torch.testing.assert_close(share, logits[0].softmax(1), atol=0.015, rtol=0)
+    assert (soft[:, 2:][:, SPANS.padding()] == 0).all()
+
+
+def test_the_condition_loss_is_cross_entropy_of_the_named_span_alone() -> None:
+    raw = torch.randn(6, SPANS.width)
+    which, cell = torch.tensor([0, 1, 0, 1, 1, 0]), torch.tensor([2, 1, 0, 0, 1, 1])
+    starts = torch.tensor(SPANS.starts)[which] + SPANS.scalars
+    sizes = torch.tensor(SPANS.sizes)[which]
+    want = [
+        F.cross_entropy(raw[i : i + 1, a : a + k], cell[i : i + 1])
+        for i, (a, k) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True))
+    ]
+    torch.testing.assert_close(condition_loss(raw, starts, sizes, cell), torch.stack(want).mean())
+
+
+def made_critic(pac: int = 5, depth: int = 3) -> Critic:
+    critic = Critic(SPANS, pac, 16, depth, torch.float64).double()
+    critic.initialise(torch.Generator().manual_seed(0))
+    return critic
+
+
+def plainly(critic: Critic, rows: Tensor, condition: Tensor, keep: Tensor) -> Tensor:
+    """Scores of packs by torch's own layers."""
+    entries = F.one_hot(critic.places(condition), len(critic.condition)).sum(1).double()
+    h = F.linear(rows, critic.weights[0], critic.biases[0]) + entries @ critic.condition
+    for i in range(critic.depth):
+        h = F.linear(F.leaky_relu(h, SLOPE) * keep[i], critic.weights[i + 1], critic.biases[i + 1])
+    return h[:, 0]
+
+
+def test_the_critics_gradients_are_those_of_automatic_differentiation() -> None:
+    critic, packs = made_critic(), 4
+    draw = torch.Generator().manual_seed(3)
+    real, fake = (torch.rand(20, SPANS.width, generator=draw, dtype=torch.float64) for _ in range(2))
+    condition = torch.randint(SPANS.conditions, (20,), generator=draw)
+    distance, penalty = critic.learn(real, fake, condition, torch.Generator().manual_seed(5))
+    ours = {k: v.grad.clone() for k, v in critic.named_parameters() if v.grad is not None}
+    critic.zero_grad()
+    again = torch.Generator().manual_seed(5)
+    mix, keep = torch.rand(packs, 1, generator=again), critic.keep(3 * packs, again)
+    a, b = real.view(packs, -1), fake.view(packs, -1)
+    scores = [plainly(critic, x, condition, keep[:, i * packs : (i + 1) * packs]) for i, x in enumerate((a, b))]
+    between = torch.lerp(b, a, mix.double()).requires_grad_()
+    score = plainly(critic, between, condition, keep[:, 2 * packs :]).sum()
+    slope = torch.autograd.grad(score, between, create_graph=True)[0]
+    theirs = PENALTY * (slope.norm(dim=1) - 1).square().mean() - (scores[0].mean() - scores[1].mean())
+    theirs.backward()
+    assert float(penalty - distance) == pytest.approx(float(theirs.detach()), abs=1e-5)
+    for name, parameter in critic.named_parameters():
+        # The score's own bias cancels between real and generated packs.
+        want = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
+        torch.testing.assert_close(ours[name], want, atol=1e-5, rtol=1e-4)
+
+    mean, gradient = critic.rows_gradient(fake, condition, torch.Generator().manual_seed(7))
+    keep = critic.keep(packs, torch.Generator().manual_seed(7))
+    rows = fake.clone().requires_grad_()
+    plain = plainly(critic, rows.view(packs, -1), condition, keep).mean()
+    plain.backward()
+    assert float(mean) == pytest.approx(float(plain.detach()), abs=1e-6)
+    torch.testing.assert_close(gradient.double(), rows.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_the_penalty_of_a_known_critic() -> None:
+    """Of a critic that adds up three entries, units kept by dropout doubled: |gradient| is 2 sqrt(3) or 0."""
+    critic = Critic(SPANS, 1, 1, 1)
+    with torch.no_grad():
+        for parameter in critic.parameters():
+            parameter.zero_()
+        critic.weights[0][0, [0, 3, 5]] = 1
+        critic.biases[0].fill_(10)  # above the kink
+        critic.weights[1].fill_(1)
+    rows = torch.rand(400, SPANS.width)
+    _, penalty = critic.learn(rows, rows.flip(0), torch.zeros(400, dtype=torch.int64), torch.Generator().manual_seed(0))
+    again = torch.Generator().manual_seed(0)
+    torch.rand(400, 1, generator=again)
+    kept = float((critic.keep(1_200, again)[0, 800:] > 0).float().mean())
+    want = PENALTY * (kept * (2 * 3**0.5 - 1) ** 2 + (1 - kept))
+    assert float(penalty) == pytest.approx(want, rel=1e-4)
+
+
+def test_a_pack_is_one_input_and_padding_gives_nothing() -> None:
+    critic = made_critic(pac=5, depth=2)
+    assert critic.weights[0].shape == (16, 5 * SPANS.width)
+    assert critic.condition.shape == (5 * SPANS.conditions, 16)
+    condition = torch.tensor([0, 1, 2, 3, 4, 0, 0, 0, 0, 0])
+    assert critic.places(condition).tolist() == [[0, 6, 12, 18, 24], [0, 5, 10, 15, 20]]
+    places = critic.weights[0].view(16, 5, SPANS.width)[:, :, SPANS.scalars :]
+    assert (places[:, :, SPANS.padding()] == 0).all()
+    assert (places[:, :, ~SPANS.padding()] != 0).all()
+    rows = torch.rand(10, SPANS.width, dtype=torch.float64)
+    _, gradient = critic.rows_gradient(rows, condition, torch.Generator().manual_seed(0))
+    assert gradient.shape == rows.shape
+
+
+def test_noise_is_uniform_and_belongs_to_row_and_attempt() -> None:
+    rows = torch.arange(3_000)
+    u = uniforms(7, rows, torch.zeros_like(rows), 40)
+    assert torch.equal(uniforms(7, rows[500:510], torch.zeros(10, dtype=torch.int64), 40), u[500:510])
+    assert torch.equal(uniforms(7, rows, torch.zeros_like(rows), 10), u[:, :10])
+    others = (uniforms(8, rows, torch.zeros_like(rows), 40), uniforms(7, rows, torch.ones_like(rows), 40))
+    assert all(float((o == u).float().mean()) < 1e-3 for o in others)
+    assert ((u > 0) & (u < 1)).all()
+    share = np.histogram(u.numpy(), 50, (0, 1))[0] / u.numel()
+    assert np.abs(share - 0.02).max() < 5 * np.sqrt(0.02 / u.numel())
+    assert np.abs(np.corrcoef(u.numpy().T) - np.eye(40)).max() < 0.1
+    assert abs(np.corrcoef(u[1:, 0], u[:-1, 0])[0, 1]) < 0.07
+    z = normal(u)
+    assert torch.isfinite(z).all()
+    assert float(z.mean()) == pytest.approx(0, abs=0.02)
+    assert float(z.std()) == pytest.approx(1, abs=0.02)
+
+
+def test_a_plan_has_the_packages_defaults() -> None:
+    plan = make_plan(32_561, FitOptions(model="ctgan"))
+    assert (plan.epochs, plan.batch, plan.pac, plan.noise, plan.hidden, plan.depth) == (300, 500, 10, 128, 256, 2)
+    assert (plan.learning_rate, plan.critic_learning_rate, plan.weight_decay) == (2e-4, 2e-4, 1e-6)
+    assert plan.steps == 300 * 65
+    assert make_plan(97, FitOptions(model="ctgan")).batch == 90
+    with pytest.raises(InvalidInput, match="pac"):
+        make_plan(10, FitOptions(model="ctgan", pac=20))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"model": "ctgan", "adversarial": "always"}, "adversarial"),
+        ({"model": "ctgan", "coarse": 8}, "coarse"),
+        ({"model": "ctgan", "steps": 100}, "steps"),
+        ({"model": "ctgan", "batch": 55}, "batch"),
+        ({"model": "ctgan", "depth": 0}, "depth"),
+        ({"model": "masked", "epochs": 10}, "epochs"),
+        ({"pac": 10}, "pac"),
+        ({"model": "gan"}, "model"),
+    ],
+)
+def test_options_of_the_other_model_are_refused(options: dict[str, object], named: str) -> None:
+    with pytest.raises(InvalidInput, match=f"'{named}'"):
+        FitOptions.from_json(options)
+    assert FitOptions.from_json(FitOptions(model="ctgan", epochs=3).to_json()).epochs == 3
