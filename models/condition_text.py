@@ -21,8 +21,8 @@ EXAMPLES = "e.g. age>=65, 20<=age<30, sex=Female, region in (North, 'South West'
 MAX_LENGTH = 10_000
 """Characters in one condition."""
 
-_COMPARISON = r"<=|>=|!=|<>|==|=|<|>"
-_OPERATOR = re.compile(rf"(?:\s*({_COMPARISON})|\s+(not\s+in|in)\b|\s+(is)\b)\s*", re.IGNORECASE)
+COMPARISON = r"<=|>=|!=|<>|==|=|<|>"
+_OPERATOR = re.compile(rf"(?:\s*({COMPARISON})|\s+(not\s+in|in)\b|\s+(is)\b)\s*", re.IGNORECASE)
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 _SPELLINGS = {"==": "=", "<>": "!="}
 
@@ -42,7 +42,7 @@ def split_condition(text: str, names: Sequence[str]) -> tuple[str, list[Part]]:
         raise malformed(
             "The condition is empty." if not text else f"A condition is longer than {MAX_LENGTH} characters."
         )
-    if found := _leading_column(text, names):
+    if found := leading_column(text, names):
         name, rest = found
         return name, [_comparison(rest, name)]
     if ranged := _value_first(text, names):
@@ -64,7 +64,7 @@ def quoted_word(text: str) -> tuple[str, str] | None:
     return (match[1].replace(q + q, q), text[match.end() :]) if match else None
 
 
-def _leading_column(text: str, names: Sequence[str], *, whole: bool = False) -> tuple[str, str] | None:
+def leading_column(text: str, names: Sequence[str], *, whole: bool = False) -> tuple[str, str] | None:
     """(column, rest) if the text begins with a column that an operator follows (whole: or nothing)."""
     if (quoted := quoted_word(text)) and quoted[0] in names:
         name, rest = quoted
@@ -128,14 +128,14 @@ def _listed(text: str, name: str) -> tuple[str, ...]:
 def _value_first(text: str, names: Sequence[str]) -> tuple[str, list[Part]] | None:
     """`20<=age<30`, `65<=age` -> column and parts."""
     quoted = quoted_word(text)
-    starts = [len(text) - len(quoted[1])] if quoted else [m.start() for m in re.finditer(_COMPARISON, text)]
+    starts = [len(text) - len(quoted[1])] if quoted else [m.start() for m in re.finditer(COMPARISON, text)]
     for start in starts:
-        operator = re.match(rf"\s*({_COMPARISON})\s*", text[start:])
+        operator = re.match(rf"\s*({COMPARISON})\s*", text[start:])
         if operator is None:
             continue
         spelled = _SPELLINGS.get(operator[1], operator[1])
         rest = text[start + operator.end() :]
-        if found := _leading_column(rest, names, whole=True):
+        if found := leading_column(rest, names, whole=True):
             name, after = found
             parts = [Part(_MIRRORED[spelled], (_word(text[:start], name),))]
             if after.strip():
@@ -150,7 +150,7 @@ def _value_first(text: str, names: Sequence[str]) -> tuple[str, list[Part]] | No
 def _unknown(text: str, names: Sequence[str]) -> InvalidCondition:
     """No column of the table opens the condition: name what stands there, and its neighbours."""
     quoted = quoted_word(text)
-    operator = re.search(rf"{_COMPARISON}|\b(?:is|in|not\s+in)\b", text, re.IGNORECASE)
+    operator = re.search(rf"{COMPARISON}|\b(?:is|in|not\s+in)\b", text, re.IGNORECASE)
     if quoted is None and operator is None:
         return malformed("The condition has no operator.")
     asked = quoted[0] if quoted else text[: operator.start()].strip() if operator else text

@@ -285,7 +285,7 @@ def _attainable(condition: Condition, column: Column) -> Condition:
         return condition
     if column.minimum is None and column.maximum is None and not column.numeric and not column.datetime_format:
         raise _refused(column, "has no value in the data", "Drop the condition.")
-    minimum, maximum = _bound(column.minimum, column), _bound(column.maximum, column)
+    minimum, maximum = bound_of(column.minimum, column), bound_of(column.maximum, column)
     found = _snapped(condition, column)
     if found.numbers is not None:
         kept = [n for n in found.numbers if found.accepts(np.array([n]))[0]]
@@ -306,7 +306,8 @@ def _attainable(condition: Condition, column: Column) -> Condition:
     return found
 
 
-def _bound(bound: float | str | None, column: Column) -> float | None:
+def bound_of(bound: float | str | None, column: Column) -> float | None:
+    """A bound of the schema as a number: seconds since 1970 for a datetime."""
     if isinstance(bound, str):
         return _seconds(bound, column.datetime_format or "%Y-%m-%d")
     return None if bound is None else float(bound)

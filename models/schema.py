@@ -10,6 +10,8 @@ from typing import Any
 from models.errors import Detail, InvalidSchema
 
 VERSION = 1
+MOST_RULES = 200
+RULE_HINT = 'e.g. "age < 16 -> marital_status = single", or {"if": ["age < 16"], "then": ["marital_status = single"]}'
 
 
 class Kind(StrEnum):
@@ -98,12 +100,29 @@ class Dependency:
 
 
 @dataclass(frozen=True)
+class RuleText:
+    """Where all conditions of `when` hold, all of `then` hold (models/rules.py reads them)."""
+
+    when: tuple[str, ...]
+    then: tuple[str, ...]
+
+    def text(self) -> str:
+        then = " and ".join(self.then)
+        return f"{' and '.join(self.when)} -> {then}" if self.when else then
+
+    def to_json(self) -> dict[str, Any]:
+        return {"if": list(self.when), "then": list(self.then)}
+
+
+@dataclass(frozen=True)
 class Schema:
     columns: tuple[Column, ...]
     dialect: Dialect = Dialect()
     dependencies: tuple[Dependency, ...] = ()
     duplicates: tuple[tuple[str, str], ...] = ()
     """(column, the earlier column that it repeats)."""
+    rules: tuple[RuleText, ...] = ()
+    """What holds in every row of a sample."""
 
     def __post_init__(self) -> None:
         names = [c.name for c in self.columns]
@@ -139,6 +158,7 @@ class Schema:
                 {"determinants": list(d.determinants), "dependent": d.dependent} for d in self.dependencies
             ],
             "duplicates": [list(d) for d in self.duplicates],
+            "rules": [r.to_json() for r in self.rules],
         }
 
 
@@ -222,20 +242,44 @@ def schema_from_json(raw: Any) -> Schema:
         raise InvalidSchema(
             f"The schema is malformed: {error}.", hint="Start from GET /v1/datasets/{id}/schema."
         ) from None
-    return Schema(columns, dialect, dependencies, duplicates)
+    return Schema(columns, dialect, dependencies, duplicates, rules_from_json(raw.get("rules", [])))
+
+
+def rules_from_json(raw: Any) -> tuple[RuleText, ...]:
+    """Rules from untrusted JSON: texts `a -> b`, or {"if": [...], "then": [...]}. Raises InvalidSchema with the place.
+
+    Whether their conditions suit the columns is for models.rules.check_rules.
+    """
+    if not isinstance(raw, list) or len(raw) > MOST_RULES:
+        raise InvalidSchema(f"`rules` must be a list of at most {MOST_RULES} rules.", hint=RULE_HINT)
+    return tuple(_rule_from_json(item, i) for i, item in enumerate(raw))
+
+
+def _rule_from_json(raw: Any, i: int) -> RuleText:
+    if _text(raw):
+        left, arrow, right = raw.partition("->")
+        raw = {"if": [left.strip()] if arrow else [], "then": [right.strip() if arrow else left.strip()]}
+    sides = [raw.get("if", []), raw.get("then")] if isinstance(raw, Mapping) and set(raw) <= {"if", "then"} else []
+    sides = [[side] if _text(side) else side for side in sides]
+    proper = [isinstance(side, list) and all(_text(item) and item.strip() for item in side) for side in sides]
+    if not sides or not all(proper) or not sides[1]:
+        what = "must be a text, or an object with the lists `if` and `then`"
+        raise InvalidSchema(f"rules.{i}: {what}.", hint=RULE_HINT, errors=[Detail(("rules", i), what, RULE_HINT)])
+    return RuleText(tuple(sides[0]), tuple(sides[1]))
 
 
 def merge_schema(current: Schema, patch: Any) -> Schema:
     """Override parts of a schema: {"columns": [{"name": "age", "kind": "ordinal", ...}]}; unnamed parts stay.
+    `rules` replace those there were.
 
     A changed kind starts from the column's defaults, but numbers stay numbers and labels labels (`_outdated`).
     """
     if not isinstance(patch, Mapping) or not isinstance(patch.get("columns", []), list):
         raise InvalidSchema(
-            "A schema patch is an object with a list `columns`.",
+            "A schema patch is an object with a list `columns`, a list `rules`, or both.",
             hint='e.g. {"columns": [{"name": "x", "kind": "text"}]}',
         )
-    merged = current
+    merged = current if patch.get("rules") is None else replace(current, rules=rules_from_json(patch["rules"]))
     for i, change in enumerate(patch.get("columns", [])):
         if not isinstance(change, Mapping) or change.get("name") not in current:
             raise InvalidSchema(

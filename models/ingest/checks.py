@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from models.errors import Detail, InvalidSchema
+from models.rules import check_rules
 from models.schema import Column, Kind
 from models.table import Table, Values, parse_datetimes, read_values
 
@@ -13,12 +14,14 @@ _MOST = 20
 
 
 def check_schema(table: Table) -> None:
-    """Raises InvalidSchema where the data contradicts the schema: columns, kinds, categories, bounds, missing codes.
+    """Raises InvalidSchema where the data contradicts the schema: columns, kinds, categories, bounds, missing codes; or
+    where its rules are wrong. Rows that break a rule are for the profile to count.
 
     `errors` holds one finding per column (20 at most), with the line of the first cell that contradicts (the header is
     line 1) and what to change; never the cell's content.
     """
     _check_names(table)
+    check_rules(table.schema)
     found: list[Detail] = []
     for column in table.schema.columns:
         if detail := _check_column(table.data.column(column.name), column):

@@ -28,6 +28,7 @@ def all_findings(
     repeated: dict[str, int],
     rows: int,
     target: dict[str, Any] | None,
+    rules: Sequence[dict[str, Any]] = (),
 ) -> list[dict[str, Any]]:
     """Findings as JSON, sorted by severity, then in order of the columns."""
     found = list(_about_table(schema, columns, repeated, rows))
@@ -35,6 +36,11 @@ def all_findings(
         found += _about_column(column)
     if target:
         found += _about_target(target)
+    for rule in rules:
+        if broken := rule["broken_rows"]:
+            message = f"{broken:,} row(s) ({broken / rows:.2%}) break the rule: {rule['rule']}."
+            hint = "Samples keep the rule in every row. Correct the data, or the rule if it says too much."
+            found.append(Finding("warning", None, "broken_rule", message, hint))
     return [asdict(f) for f in sorted(found, key=lambda f: _ORDER[f.severity])]
 
 

@@ -18,6 +18,7 @@ from models.ingest.profile_relations import (
     spread_rows,
 )
 from models.progress import SILENT, Progress
+from models.rules import counts, parse_rules
 from models.schema import Column, Kind, Schema
 from models.table import Table, Values
 
@@ -27,8 +28,8 @@ MOST_ROWS = 1_000_000
 
 def profile(table: Table, *, target: str | None = None, progress: Progress = SILENT) -> dict[str, Any]:
     """Answers as JSON: columns (gaps by code, distribution, outliers, evidence), gaps that come together, repeated
-    rows, associations, identifiers, constants, dependencies, and with a target its balance and the columns that give it
-    away; `findings` sums up, worst first.
+    rows, associations, identifiers, constants, dependencies, rows that break a rule of the schema, and with a target
+    its balance and the columns that give it away; `findings` sums up, worst first.
 
     Raises InvalidInput for a target that is unknown, not modelled, or never varies; InvalidSchema where the data
     contradicts the schema.
@@ -50,6 +51,8 @@ def profile(table: Table, *, target: str | None = None, progress: Progress = SIL
     goal = None if wanted is None else _about_target(wanted, table.schema, values)
     progress.update(0.8, "associations")
     gaps = [c["missing"]["share"] for c in columns]
+    found = parse_rules(table.schema)
+    rules = [{"rule": r.text, "broken_rows": n} for r, n in zip(found, counts(found, table), strict=True)]
     return {
         "rows": rows,
         "rows_profiled": len(table),
@@ -65,7 +68,8 @@ def profile(table: Table, *, target: str | None = None, progress: Progress = SIL
         ],
         "associations": associations(table.schema.modelled, values),
         "target": goal,
-        "findings": all_findings(table.schema, columns, repeated, len(table), goal),
+        "rules": rules,
+        "findings": all_findings(table.schema, columns, repeated, len(table), goal, rules),
     }
 
 

@@ -26,3 +26,8 @@ class SchemaPatch(BaseModel, extra="allow"):
     columns: list[dict[str, Any]] = Field(
         default_factory=list, examples=[[{"name": "age", "kind": "ordinal", "categories": ["0-15", "16-64", "65+"]}]]
     )
+    rules: list[Any] | None = Field(
+        default=None,
+        description="What holds in every row of a sample; these replace the rules there were.",
+        examples=[["age < 16 -> marital_status = single", "first_job <= last_job"]],
+    )

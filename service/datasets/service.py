@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.errors import Conflict, NotFound, ProblemError
+from models.rules import check_rules
 from models.schema import Schema, merge_schema, schema_from_json
 from service import audit
 from service.datasets import repository
@@ -110,6 +111,7 @@ def change_schema(
                 hint=f"Columns: {', '.join(current.names[:30])}.",
                 code="invalid_schema",
             )
+        check_rules(changed)
         dataset.schema = changed.to_json()
         dataset.schema_version += 1
         audit.record(session, caller, "dataset.schema", dataset.id)

@@ -180,7 +180,7 @@ def test_upload_sends_a_hint_after_its_commit(app: FastAPI, client: TestClient, 
     sent = []
 
     class Seen:
-        def send(self, queue: str) -> None:
+        def send(self, queue: str, count: int = 1) -> None:
             sent.append((queue, mine.count(Job)["jobs"]))
 
     app.state.hint = Seen()
@@ -241,6 +241,31 @@ def test_patch_schema(client: TestClient, mine: Any) -> None:
     assert client.get(url.removesuffix("/schema")).json()["schema_version"] == 2
 
 
+def test_rules_of_a_schema(client: TestClient, mine: Any, check_problem: Check) -> None:
+    url = f"/v1/datasets/{mine.dataset()}/schema"
+    changed = client.patch(url, json={"rules": ["age < 16 -> sex = Female", {"if": ["sex=Male"], "then": ["age>=2"]}]})
+    assert changed.status_code == 200
+    kept = [{"if": ["age < 16"], "then": ["sex = Female"]}, {"if": ["sex=Male"], "then": ["age>=2"]}]
+    assert changed.json()["rules"] == client.get(url).json()["rules"] == kept
+    other = client.patch(url, json={"columns": [{"name": "age", "maximum": 98}]})
+    assert other.json()["rules"] == kept
+    for rule, loc in (
+        ("height < 16 -> sex = Female", ["rules", 0, "if", 0, "column", "height"]),
+        ("age < 16 -> sex = x", ["rules", 0, "then", 0, "column", "sex"]),
+        ("age < 16 -> age > 200", ["rules", 0, "then", 0, "column", "age"]),
+        (7, ["rules", 0]),
+    ):
+        problem = check_problem(client.patch(url, json={"rules": [rule]}), 422)
+        assert loc in [e["loc"] for e in problem["errors"]], rule
+    problem = check_problem(client.patch(url, json={"rules": ["sex=Male", "sex!=Male"]}), 422)
+    assert "contradict" in problem["detail"]
+    # A change of a column that a rule cannot bear is refused, too.
+    problem = check_problem(client.patch(url, json={"columns": [{"name": "sex", "kind": "text"}]}), 422)
+    assert ["rules", 0, "then", 0, "column", "sex"] in [e["loc"] for e in problem["errors"]]
+    assert client.get(url).json() == other.json()
+    assert client.patch(url, json={"rules": []}).json()["rules"] == []
+
+
 def test_put_schema(client: TestClient, mine: Any, check_problem: Check) -> None:
     url = f"/v1/datasets/{mine.dataset()}/schema"
     schema = client.get(url).json()
@@ -289,6 +314,8 @@ def test_values_that_json_cannot_give_back(client: TestClient, mine: Any, value:
         answer = client.patch(url, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code in (400, 422)
         assert answer.headers["content-type"] == "application/problem+json"
+    answer = client.patch(url, content=f'{{"rules": [{value}]}}', headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
     assert client.get(url).json()["columns"][0]["maximum"] == 99
 
 

@@ -14,7 +14,7 @@ import pytest
 from models.errors import InvalidData, InvalidInput, InvalidSchema, TooLarge
 from models.ingest import Limits, check_schema, infer_schema, profile, table_from_frame
 from models.ingest.profile_relations import cramers_v, give_away
-from models.schema import Column, Kind, Schema, merge_schema
+from models.schema import Column, Kind, RuleText, Schema, merge_schema
 from models.table import Table
 
 N = 2_000
@@ -117,6 +117,18 @@ def test_findings_name_what_is_wrong_worst_first(answers: dict[str, Any]) -> Non
     order = [("error", "warning", "info").index(f["severity"]) for f in answers["findings"]]
     assert order == sorted(order)
     assert all(f["message"] and f["hint"] for f in answers["findings"])
+
+
+def test_rows_that_break_a_rule_are_counted_and_not_shown(table: Table) -> None:
+    rules = (RuleText(("age < 16",), ("income <= 9000",)), RuleText((), ("age <= 190",)))
+    ruled = Table(replace(table.schema, rules=rules), table.data)
+    answers = profile(ruled)
+    age, income = ruled.values("age").values, ruled.values("income").values
+    broken = int(((age < 16) & (income > 9_000)).sum())
+    assert broken > 0
+    assert answers["rules"][0] == {"rule": "age < 16 -> income <= 9000", "broken_rows": broken}
+    found = [f["message"] for f in answers["findings"] if f["code"] == "broken_rule"]
+    assert found[0].startswith(f"{broken:,} row(s)")
 
 
 def test_duplicates_identifiers_and_constants(answers: dict[str, Any]) -> None:
