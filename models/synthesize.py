@@ -161,10 +161,12 @@ def fit(
         pairs = NO_PAIRS
         plan: Plan | CtganPlan
         model: Generator | Ctgan
+        order: tuple[int, ...] = ()
+        frequencies: Array = np.zeros(0)
         if options.model == "ctgan":
             plan = make_ctgan_plan(len(train), options)
             model, facts = fit_ctgan(train, codes, encoding, plan, options, **how)
-            order, frequencies, size = (), np.zeros(0), model.parameters()
+            size = model.parameters()
         else:
             plan = make_plan(len(train), encoding.layout, options)
             fitted = fit_generator(codes, encoding, plan, options, **how)
