@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     max_columns: int = Field(2_000, gt=0)
     max_table_rows: int = Field(200_000_000, gt=0)
     max_sample_rows: int = Field(100_000_000, gt=0)
+    shard_rows: int = Field(1_000_000, gt=0, description="A sample of more rows is drawn by several workers.")
 
     lease_seconds: float = Field(60.0, gt=0)
     heartbeat_seconds: float = Field(15.0, gt=0)

@@ -8,14 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from models.errors import NotFound
 from service.db.session import Database
-from service.db.tables import Dataset, Sample, Synthesizer
+from service.db.tables import Dataset, Sample, SamplePart, Synthesizer
 from service.jobs.lifecycle import Claim
 from service.settings import Settings
 from service.storage import BlobStore
 from worker.archives import unpack
 from worker.limits import job_memory, job_threads
+from worker.verbs import EVALUATED_ROWS
 
 
 def materialise(claim: Claim, folder: Path, settings: Settings, database: Database, store: BlobStore) -> None:
@@ -73,8 +77,20 @@ def _describe(claim: Claim, database: Database) -> tuple[dict[str, Any], Mapping
         elif claim.kind == "evaluate" and dataset is not None and synthesizer is not None and sample is not None:
             facts["schema"], facts["split"] = sample.schema, synthesizer.manifest["split"]
             blobs["table.parquet"] = dataset.table_blob_id
-            blobs["sample.parquet"] = sample.table_blob_id
+            blobs |= _parts(session, sample)
     found = {name: blob_id for name, blob_id in blobs.items() if blob_id is not None}
     if not found or len(found) < len(blobs):
         raise NotFound("What the job works on was deleted.", hint="Upload the table again and start a new job.")
     return facts, found
+
+
+def _parts(session: Session, sample: Sample) -> dict[str, str | None]:
+    """As many parts of a sample as an evaluation reads."""
+    out: dict[str, str | None] = {"sample.parquet": sample.table_blob_id}
+    query = select(SamplePart).where(SamplePart.job_id == sample.job_id).order_by(SamplePart.position)
+    rows = 0
+    for part in session.scalars(query):
+        if part.position and rows < EVALUATED_ROWS:
+            out[f"sample-{part.position}.parquet"] = part.blob_id
+        rows += part.row_count
+    return out

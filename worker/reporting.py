@@ -67,25 +67,3 @@ class Reporter:
     def check(self) -> None:
         if self.stop.is_set():
             raise Cancelled("The work was stopped.")
-
-
-class Part:
-    """A part of a step, from `low` to `high`, that has no steps of its own."""
-
-    def __init__(self, whole: Reporter, low: float, high: float) -> None:
-        self._whole, self._low, self._high = whole, low, high
-
-    def step(self, name: str) -> None:
-        return None
-
-    def update(self, fraction: float, message: str = "", **values: float) -> None:
-        self._whole.update(self._low + (self._high - self._low) * fraction, message, **values)
-
-    def checkpoint(self, folder: Path, **meta: Any) -> None:
-        return None
-
-    def event(self, type: str, data: Mapping[str, Any]) -> None:
-        self._whole.event(type, data)
-
-    def check(self) -> None:
-        self._whole.check()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.orm import Session
 
-from service.db.tables import Dataset, Job, Report, Sample, Synthesizer
+from service.db.tables import Dataset, Job, Report, Sample, SamplePart, Synthesizer
 from service.jobs.lifecycle.types import ENDED
 
 
@@ -42,6 +42,8 @@ def remove(session: Session, dataset: Dataset) -> list[str]:
         (Job.checkpoint_blob_id, Job),
     ):
         blobs.update(session.scalars(select(column).where(owner.dataset_id == dataset.id)))
+    drawn = select(SamplePart.blob_id).join(Job, Job.id == SamplePart.job_id)
+    blobs.update(session.scalars(drawn.where(Job.dataset_id == dataset.id)))
     session.execute(delete(Report).where(Report.dataset_id == dataset.id))
     session.execute(delete(Sample).where(imputed))
     for table in (Sample, Synthesizer, Job):

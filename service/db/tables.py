@@ -89,7 +89,8 @@ class Dataset(Base):
 class Job(Base):
     """The queue and the outbox. Every write of a worker is fenced by (id, attempt, state).
 
-    synthesizer_id, sample_id: what it works on; no foreign keys, a job outlives what it read.
+    synthesizer_id, sample_id: what it works on; no foreign keys, a job outlives what it read. shards: how many child
+    jobs draw a large sample, parent_id: the job whose child it is (service.jobs.lifecycle.shards).
     """
 
     __tablename__ = "jobs"
@@ -102,6 +103,8 @@ class Job(Base):
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
     synthesizer_id: Mapped[str | None] = mapped_column(Id)
     sample_id: Mapped[str | None] = mapped_column(Id)
+    parent_id: Mapped[str | None] = mapped_column(Id, index=True)
+    shards: Mapped[int | None]
     attempt: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int] = mapped_column(default=3)
     lease_until: Mapped[float | None] = mapped_column(Double)
@@ -177,6 +180,17 @@ class Sample(Base):
     table_blob_id: Mapped[str] = mapped_column(ForeignKey("blobs.id"))
     created_at: Mapped[float] = mapped_column(Double, server_default=epoch_now())
     __table_args__ = (Index(None, "tenant_id", "created_at"),)
+
+
+class SamplePart(Base):
+    """Rows of a sample that several jobs drew. job_id: the job that the sample has, too; its table_blob_id is the first
+    part. Until the sample is there, nobody reads them."""
+
+    __tablename__ = "sample_parts"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    row_count: Mapped[int] = mapped_column(BigInt)
+    blob_id: Mapped[str] = mapped_column(ForeignKey("blobs.id"))
 
 
 class Report(Base):

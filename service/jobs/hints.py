@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TASK = "worker.tasks.work"
+MOST_HINTS = 64
+"""Workers that one sample wakes at once; others find its shards when they poll."""
 
 
 class Hint(Protocol):
-    def send(self, queue: str) -> None:
-        """After commit: a job waits in `queue`. Returns at once and never raises."""
+    def send(self, queue: str, count: int = 1) -> None:
+        """After commit: so many jobs wait in `queue`. Returns at once and never raises."""
 
 
 class NoHint:
     """Workers poll."""
 
-    def send(self, queue: str) -> None:
+    def send(self, queue: str, count: int = 1) -> None:
         return None
 
 
@@ -38,7 +40,7 @@ class LocalHint:
         self._changed = threading.Condition()
         self._count = 0
 
-    def send(self, queue: str) -> None:
+    def send(self, queue: str, count: int = 1) -> None:
         with self._changed:
             self._count += 1
             self._changed.notify_all()
@@ -70,9 +72,18 @@ def celery_sender(broker_url: str) -> Celery:
     return sender
 
 
-def send_now(sender: Celery, queue: str) -> None:
-    """Send one hint. Raises what the broker raises. An old hint means nothing: it expires after a minute."""
-    sender.send_task(TASK, queue=queue, ignore_result=True, retry=False, expires=60)
+def send_now(sender: Celery, queue: str, count: int = 1) -> None:
+    """Send a hint, for the shards of a sample a group of them: a worker that has one carries out all it finds.
+
+    Raises what the broker raises. An old hint means nothing: it expires after a minute.
+    """
+    if count == 1:
+        sender.send_task(TASK, queue=queue, ignore_result=True, retry=False, expires=60)
+        return
+    from celery import group
+
+    hint = sender.signature(TASK, queue=queue, ignore_result=True, expires=60)
+    group([hint.clone() for _ in range(min(count, MOST_HINTS))], app=sender).apply_async(retry=False)
 
 
 class CeleryHint:
@@ -81,12 +92,12 @@ class CeleryHint:
     def __init__(self, broker_url: str) -> None:
         self._sender = celery_sender(broker_url)
         self._changed = threading.Condition()
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, int] = {}
         self._thread: threading.Thread | None = None
 
-    def send(self, queue: str) -> None:
+    def send(self, queue: str, count: int = 1) -> None:
         with self._changed:
-            self._waiting.add(queue)
+            self._waiting[queue] = max(count, self._waiting.get(queue, 0))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="hints", daemon=True)
                 self._thread.start()
@@ -96,9 +107,9 @@ class CeleryHint:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._waiting))
-                queue = self._waiting.pop()
+                queue, count = self._waiting.popitem()
             try:
-                send_now(self._sender, queue)
+                send_now(self._sender, queue, count)
             except Exception as error:  # any broker trouble: the workers poll, so the job starts a little later
                 log.warning("no hint sent for queue %s: %s", queue, type(error).__name__)
 

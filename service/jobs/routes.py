@@ -47,7 +47,7 @@ def create(
     with database.write() as session:
         job, queue = service.create(session, caller, body, settings, idempotency_key)
     if queue is not None:
-        hint.send(queue)
+        hint.send(queue, job.spec.get("shards", 1))
     return JSONResponse(job.model_dump(), status_code=202 if queue else 200, headers={"Location": f"/v1/jobs/{job.id}"})
 
 

@@ -11,6 +11,7 @@ from service.db.tables import Job
 from service.jobs import lifecycle, repository
 from service.jobs.estimates import estimate
 from service.jobs.schemas import DryRun, EventOut, JobOut, JobRequest
+from service.jobs.shards import ranges
 from service.jobs.specs import Resolved, resolve
 from service.jobs.views import event_out, job_out, shown_spec
 from service.paging import Page, newest
@@ -40,17 +41,22 @@ def enqueue_profile(
 
 
 def enqueue(session: Session, tenant_id: str, resolved: Resolved, settings: Settings) -> Job:
-    """A resolved job into the queue. Hint at its queue after commit."""
-    return repository.add(
+    """A resolved job into the queue, a large sample with a child for each of its shards. Hint at its queue after
+    commit."""
+    parts = ranges(resolved, settings)
+    job = repository.add(
         session,
         tenant_id,
         resolved.kind,
-        resolved.spec,
+        resolved.spec if len(parts) == 1 else {**resolved.spec, "shards": len(parts)},
         max_attempts=settings.max_attempts,
         dataset_id=resolved.dataset_id,
         synthesizer_id=resolved.synthesizer_id,
         sample_id=resolved.sample_id,
     )
+    if len(parts) > 1:
+        lifecycle.split(session, job, parts)
+    return job
 
 
 def create(

@@ -81,8 +81,8 @@ def content(session: Session, caller: Principal, store: BlobStore, sample_id: st
     """The table in the source's own columns, spelling and dialect (CSV) or types (Parquet); a row group in memory."""
     sample = find(session, caller, sample_id)
     schema = schema_from_json(sample.schema)
-    parts = repository.parts(session, sample)
-    batches = (batch for blob_id in parts for batch in stored_batches(store.open(blob_id)))
+    parts = [store.open(blob_id) for blob_id in repository.parts(session, sample)]
+    batches = (batch for part in parts for batch in stored_batches(part))
     return stream_csv(batches, schema) if form == "csv" else stream_parquet(batches, schema)
 
 

@@ -4,6 +4,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import Job, Report, Sample, Synthesizer
+from service.jobs.lifecycle import drop_parts
 from service.jobs.lifecycle.types import ENDED
 
 
@@ -24,7 +25,8 @@ def remove(session: Session, synthesizer: Synthesizer) -> list[str]:
     """Delete it with its samples and their reports -> ids of the blobs that nothing refers to now."""
     samples = select(Sample.id).where(Sample.synthesizer_id == synthesizer.id)
     blobs = [synthesizer.artifact_blob_id]
-    blobs += session.scalars(select(Sample.table_blob_id).where(Sample.synthesizer_id == synthesizer.id)).all()
+    for sample in session.scalars(select(Sample).where(Sample.synthesizer_id == synthesizer.id)).all():
+        blobs += {sample.table_blob_id, *drop_parts(session, sample.job_id)}
     session.execute(delete(Report).where(Report.sample_id.in_(samples)))
     session.execute(delete(Sample).where(Sample.synthesizer_id == synthesizer.id))
     session.execute(delete(Synthesizer).where(Synthesizer.id == synthesizer.id))

@@ -50,7 +50,7 @@ class World:
             self.tenant_id = session.execute(sa.select(Tenant.id)).scalar_one()
         self.dataset_id = self.dataset()
 
-    def send(self, queue: str) -> None:
+    def send(self, queue: str, count: int = 1) -> None:
         self.hints.append(queue)
 
     def dataset(self, **changes: Any) -> str:

@@ -13,13 +13,14 @@ from models.rng import stream
 from models.synthesize import split
 from models.table import Table
 from worker.reporting import Reporter
-from worker.verbs.stored import EVALUATED_ROWS, read_stored
+from worker.verbs import EVALUATED_ROWS
+from worker.verbs.stored import read_parts, read_stored
 
 
 def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
     progress.step("read")
     real = read_stored(folder / "in" / "table.parquet", job["schema"])
-    synthetic = read_stored(folder / "in" / "sample.parquet", job["schema"], EVALUATED_ROWS)
+    synthetic = read_parts(folder / "in", job["schema"], EVALUATED_ROWS)
     how = job["split"]
     return {"evaluation": assess(real, synthetic, job["spec"], how["fraction"], how["seed"], progress)}
 

@@ -27,5 +27,6 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
         seed=spec["seed"],
         progress=progress,
         balance=spec.get("balance"),
+        start=spec.get("start", 0),
     )
     return {"rows": spec["rows"], "warnings": warnings}

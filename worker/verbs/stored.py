@@ -16,12 +16,18 @@ from models.schema import schema_from_json
 from models.support import warnings_of
 from models.synthesize import Synthesizer, sample_batches
 from models.table import StoredWriter, Table, batch_rows
-from worker.reporting import Part, Reporter
+from worker.reporting import Reporter
 
-SHARD_ROWS = 1_000_000
-"""Rows drawn by one call. Rows depend on the seed and their number alone, so a shard can be drawn anywhere."""
-EVALUATED_ROWS = 1_000_000
-"""Rows of a sample that an evaluation reads. They are independent draws, so the first ones stand for all."""
+
+def read_parts(folder: Path, schema: Any, rows: int) -> Table:
+    """The first `rows` rows of a sample whose parts lie in `folder` as sample.parquet, sample-1.parquet, ..."""
+    parts: list[pa.Table] = []
+    path = folder / "sample.parquet"
+    while path.exists() and rows > 0:
+        parts.append(read_stored(path, schema, rows).data)
+        rows -= parts[-1].num_rows
+        path = folder / f"sample-{len(parts)}.parquet"
+    return Table(schema_from_json(schema), pa.concat_tables(parts))
 
 
 def read_stored(path: Path, schema: Any, rows: int | None = None) -> Table:
@@ -63,15 +69,14 @@ def write_sample(
     seed: int,
     progress: Reporter,
     balance: Mapping[str, Any] | None = None,
+    start: int = 0,
 ) -> None:
-    """Draw `rows` rows into a Parquet file, shard after shard, a row group in memory at a time."""
+    """Draw `rows` rows from row `start` on into a Parquet file, a row group in memory at a time. Rows depend on the
+    seed and their number alone, so the rows of a sample can be drawn anywhere."""
     conditions = parse_conditions(where, synthesizer.schema)
     shares = None if balance is None else parse_balance(balance, synthesizer.schema, conditions)
     with StoredWriter(path, synthesizer.schema.names) as writer:
-        for start in range(0, rows, SHARD_ROWS):
-            count = min(SHARD_ROWS, rows - start)
-            part = Part(progress, start / rows, (start + count) / rows)
-            for batch in sample_batches(
-                synthesizer, count, where=conditions, balance=shares, seed=seed, start=start, progress=part
-            ):
-                writer.write(batch)
+        for batch in sample_batches(
+            synthesizer, rows, where=conditions, balance=shares, seed=seed, start=start, progress=progress
+        ):
+            writer.write(batch)

@@ -13,8 +13,9 @@ from models.synthesize import fit
 from models.table import Table
 from worker.archives import pack
 from worker.reporting import Reporter
+from worker.verbs import EVALUATED_ROWS
 from worker.verbs.evaluate import assess, in_shares, under
-from worker.verbs.stored import EVALUATED_ROWS, read_stored, warned, write_sample
+from worker.verbs.stored import read_stored, warned, write_sample
 
 MIN_REAL_ROWS = 20
 """Real rows under the conditions of a sample below which an evaluation says nothing."""

@@ -8,6 +8,7 @@ the worker's own.
 from service.jobs.lifecycle.claims import Reconciled, WorkerLost, claim, heartbeat, reconcile, release, state_of
 from service.jobs.lifecycle.ends import cancel, cancelled, fail
 from service.jobs.lifecycle.publish import publish
+from service.jobs.lifecycle.shards import drop_parts, split
 from service.jobs.lifecycle.types import ENDED, QUEUE_OF, Claim, Event, FencedError, StepReport
 from service.jobs.lifecycle.writes import crashed, record, save_checkpoint
 
@@ -24,6 +25,7 @@ __all__ = [
     "cancelled",
     "claim",
     "crashed",
+    "drop_parts",
     "fail",
     "heartbeat",
     "publish",
@@ -31,5 +33,6 @@ __all__ = [
     "record",
     "release",
     "save_checkpoint",
+    "split",
     "state_of",
 ]

@@ -28,7 +28,7 @@ def claim(session: Session, *, worker: str, queues: Sequence[str], lease_seconds
     """
     oldest = (
         select(Job)
-        .where(Job.state == "queued", Job.queue.in_(queues), Job.attempt < Job.max_attempts)
+        .where(Job.state == "queued", Job.queue.in_(queues), Job.attempt < Job.max_attempts, Job.shards.is_(None))
         .order_by(Job.created_at, Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -132,7 +132,8 @@ def reconcile(session: Session, *, hint_after: float) -> Reconciled:
             out.failed.append(job_id)
     waiting = (
         update(Job)
-        .where(Job.state == "queued", or_(Job.hinted_at.is_(None), Job.hinted_at < moment - hint_after))
+        .where(Job.state == "queued", Job.shards.is_(None))
+        .where(or_(Job.hinted_at.is_(None), Job.hinted_at < moment - hint_after))
         .values(hinted_at=moment)
         .returning(Job.queue)
     )

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.errors import Cancelled, Conflict
 from service.db.tables import Dataset, Job
+from service.jobs.lifecycle import shards
 from service.jobs.lifecycle.types import ENDED, Claim, Event, emit, hold, hold_claim, now
 
 
@@ -34,7 +35,38 @@ def end(
     if job.kind == "profile" and state != "succeeded" and job.dataset_id:
         blobs += reject(session, job.dataset_id, problem or Cancelled("The upload was cancelled.").to_problem())
     emit(session, job, Event("state", {"state": state, "attempt": job.attempt, "problem": problem, "result": result}))
+    if job.shards and state != "succeeded":
+        blobs += _stop_shards(session, job)
+    if job.parent_id and state != "succeeded":
+        blobs += _tell_parent(session, job.parent_id, state, problem)
     return blobs
+
+
+def _stop_shards(session: Session, parent: Job) -> list[str]:
+    """End the children that wait, ask those that run to stop, forget what is drawn. Answers blobs."""
+    blobs = shards.drop_parts(session, parent.id)
+    for job_id in shards.unfinished(session, parent):
+        child = hold(session, job_id, "queued", "running")
+        if child is None:
+            continue
+        if child.state == "queued":
+            blobs += end(session, child, "cancelled")
+        else:
+            child.state = "cancelling"
+            emit(session, child, Event("state", {"state": "cancelling", "attempt": child.attempt}))
+    return blobs
+
+
+def _tell_parent(session: Session, parent_id: str, state: str, problem: Mapping[str, Any] | None) -> list[str]:
+    """A child failed: so has the whole. The last one has stopped: so has the whole. Answers blobs."""
+    parent = hold(session, parent_id, "queued", "running", "cancelling")
+    if parent is None:
+        return []
+    if state == "failed" and parent.state != "cancelling":
+        return end(session, parent, "failed", problem=problem)
+    if parent.state == "cancelling" and not shards.working(session, parent):
+        return end(session, parent, "cancelled")
+    return []
 
 
 def reject(session: Session, dataset_id: str, problem: Mapping[str, Any]) -> list[str]:
@@ -71,5 +103,11 @@ def cancel(session: Session, job_id: str) -> list[str]:
     if job.state == "running":
         job.state = "cancelling"
         emit(session, job, Event("state", {"state": "cancelling", "attempt": job.attempt}))
-        return []
+        if not job.shards:
+            return []
+        session.flush()
+        blobs = _stop_shards(session, job)
+        if job.state == "cancelling" and not shards.working(session, job):
+            blobs += end(session, job, "cancelled")
+        return blobs
     raise Conflict(f"The job has {job.state} already.", hint="Only queued and running jobs can be cancelled.")

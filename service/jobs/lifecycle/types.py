@@ -69,6 +69,9 @@ def hold(session: Session, job_id: str, *states: str, attempt: int | None = None
     exclusive from its start. So what the caller then changes is guarded by the condition, and the events of one job
     get their ids in the order in which they become visible.
     """
+    parent_id = session.execute(select(Job.parent_id).where(Job.id == job_id)).scalar_one_or_none()
+    if parent_id is not None:  # what happens to a shard concerns the whole sample; always parents first
+        session.execute(select(Job.id).where(Job.id == parent_id).with_for_update())
     query = select(Job).where(Job.id == job_id, Job.state.in_(states))
     if attempt is not None:
         query = query.where(Job.attempt == attempt)

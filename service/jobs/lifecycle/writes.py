@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.errors import PopulaceError
 from service.db.tables import JobEvent, JobStep
+from service.jobs.lifecycle import shards
 from service.jobs.lifecycle.claims import requeue
 from service.jobs.lifecycle.ends import end
 from service.jobs.lifecycle.types import Claim, Event, StepReport, emit, hold_claim, now
@@ -32,9 +33,12 @@ def record(session: Session, claim: Claim, steps: Mapping[str, StepReport], even
                 ended_at=None if report.ended_ago is None else made - report.ended_ago,
             )
         )
+    events = list(events)
     rows = [{"job_id": job.id, "attempt": job.attempt, "type": e.type, "data": dict(e.data)} for e in events]
     if rows:
         session.execute(insert(JobEvent), rows)
+    if job.parent_id is not None:
+        shards.tell_progress(session, job, events)
 
 
 def save_checkpoint(session: Session, claim: Claim, blob_id: str) -> list[str]:
