@@ -156,40 +156,53 @@ class Sampler:
         self, number: int, first: int, last: int, seed: int, uniforms: int, pins: Pins = NONE
     ) -> tuple[Array, Array]:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
-        slots = len(self.layout.sizes)
         begin, end = first // GROUP * GROUP, -(-last // GROUP) * GROUP
         goal = None if pins.first else self.goal
         draw = Draws.of(seed, number, self.layout, self.device, goal).part(begin, end)
-        cells = torch.zeros(end - begin, slots, dtype=torch.int64, device=self.device)
-        h = self.start.expand(end - begin, -1).clone()
+        cells = self._rows(number, np.arange(begin, end), draw, seed, pins)
+        u = strata(seed, number, uniforms)[first:last]
+        return cells[first - begin : last - begin].cpu().numpy(), u
+
+    def again(
+        self, number: int, rows: Array, attempt: int, seed: int, uniforms: int, pins: Pins = NONE
+    ) -> tuple[Array, Array]:
+        """Another draw of some rows (N,) of a block, each by itself: as `block` answers, other for each attempt."""
+        slots, own = len(self.layout.sizes), key(seed, "again", attempt)
+        u = stream(own, "rows", number).random((BLOCK, slots + uniforms), dtype=np.float32)[rows]
+        cells = self._rows(number, rows, _by(torch.from_numpy(u[:, :slots]).to(self.device)), own, pins)
+        return cells.cpu().numpy(), u[:, slots:]
+
+    def _rows(self, number: int, at: Array, draw: Callable[[Tensor, int], Tensor], seed: int, pins: Pins) -> Tensor:
+        """Rows `at` (N,) of a block -> cells (N, S)."""
+        cells = torch.zeros(len(at), len(self.layout.sizes), dtype=torch.int64, device=self.device)
+        h = self.start.expand(len(at), -1).clone()
         if len(pins.first) > 1:
-            self._accept(pins.first, pins.by_slot, number, begin, seed, cells)
+            self._accept(pins.first, pins.by_slot, number, at, seed, cells)
             for slot in pins.first:
                 h += self.entry[slot][cells[:, slot]]
         else:
             self._walk(pins.first, h, cells, draw, pins.by_slot)
         done = set(pins.first)
         self._walk([s for s in self.order if s not in done], h, cells, draw, {}, pins.first)
-        u = strata(seed, number, uniforms)[first:last]
-        return cells[first - begin : last - begin].cpu().numpy(), u
+        return cells
 
     def _accept(
         self,
         head: Sequence[int],
         pins: Mapping[int, Pin],
         number: int,
-        first: int,
+        at: Array,
         seed: int,
         cells: Tensor,
     ) -> None:
-        """Fill the conditioned slots of every row with its first accepted candidate."""
+        """Fill the conditioned slots of rows `at` (N,) of a block with the first accepted candidate of each."""
         slots = len(self.layout.sizes)
         pending = torch.arange(len(cells), device=self.device)
         for attempt in range(ROUNDS):
             tries = 2**attempt
             left: list[Tensor] = []
             for rows in pieces(pending, max(1, 2 * BLOCK // tries)):
-                u = self._candidates(seed, number, attempt, first, rows, tries, slots)
+                u = self._candidates(seed, number, attempt, at[rows.cpu().numpy()], tries, slots)
                 found = torch.zeros(len(rows) * tries, slots, dtype=torch.int64, device=self.device)
                 weight = self._walk(head, self.start.expand(len(found), -1).clone(), found, _by(u), pins)
                 accepted = (u[:, slots] < weight).view(-1, tries)
@@ -209,18 +222,16 @@ class Sampler:
             if not len(pending):
                 return
 
-    def _candidates(
-        self, seed: int, number: int, attempt: int, first: int, rows: Tensor, tries: int, slots: int
-    ) -> Tensor:
+    def _candidates(self, seed: int, number: int, attempt: int, rows: Array, tries: int, slots: int) -> Tensor:
         """Uniforms (rows * tries, S + 1): each row's own, whichever rows are pending with it."""
         if tries <= 4:
             whole = stream(seed, "try", number, attempt).random((BLOCK, tries, slots + 1), dtype=np.float32)
-            u = whole[first + rows.cpu().numpy()]
+            u = whole[rows]
         else:
             u = np.stack(
                 [
-                    stream(seed, "try", number, attempt, first + int(r)).random((tries, slots + 1), dtype=np.float32)
-                    for r in rows.cpu()
+                    stream(seed, "try", number, attempt, int(r)).random((tries, slots + 1), dtype=np.float32)
+                    for r in rows
                 ]
             )
         return torch.from_numpy(u.reshape(-1, slots + 1)).to(self.device)
