@@ -119,6 +119,14 @@ def test_absent_sections_are_named(absent: str) -> None:
     assert "No " in render(data) or "too few" in render(data)
 
 
+def test_a_small_evaluation_without_target_and_holdout_renders() -> None:
+    data = report()
+    data["sections"]["utility"] = {"target": None, "note": "No target was named."}
+    for entry in data["sections"]["pairs"]["worst"]:
+        del entry["holdout"]
+    assert "Start the job with a" in render(data | {"metrics": []})
+
+
 def test_report_without_anything_renders() -> None:
     bare = {**report(), "metrics": [], "sections": {}, "meta": {}, "synthesizer": {}}
     assert "No verdict was drawn up" in render(bare)
