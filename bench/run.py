@@ -4,7 +4,8 @@
 
 DIR (or POPULACE_BENCH_DATA) holds the tables of bench.data; without it the invented census is used. Every result is a
 line of OUT/results.jsonl; what is there is not run again. A model that fails is a result that says why.
-Models: holdout, bootstrap, independent (yardsticks), ours, and the peers of bench.environments.
+Models: holdout, bootstrap, independent (yardsticks), ours, ours-ctgan (our classic baseline), and the peers of
+bench.environments.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from bench.score import score
 
 HERE = Path(__file__).parent
 YARDSTICKS = ("holdout", "bootstrap", "independent")
-MODELS = (*YARDSTICKS, "ours", *environments.PEERS)
+VARIANTS = {"ours-ctgan": ("ours", {"model": "ctgan"})}
+"""Models that are a module of bench/peers at settings of their own."""
+MODELS = (*YARDSTICKS, "ours", *VARIANTS, *environments.PEERS)
 
 Result = dict[str, Any]
 
@@ -51,11 +54,12 @@ def run_model(model: str, train: Path, out: Path, rows: int, seed: int, settings
         interpreter = environments.python(model, given.cache)
     except environments.NoEnvironment as error:
         return {"failed": str(error)}
+    module, fixed = VARIANTS.get(model, (model, {}))
     log = out.with_suffix(".log")
     # Absolute paths without following links: an environment's interpreter is a link.
     command = [sys.executable, "-S", "-E", str(HERE / "measure.py"), str(given.limit)]
-    command += [str(interpreter), "-P", str(HERE / "peers" / "runner.py"), model]
-    command += [str(train.absolute()), str(out.absolute()), str(rows), str(seed), json.dumps(settings)]
+    command += [str(interpreter), "-P", str(HERE / "peers" / "runner.py"), module]
+    command += [str(train.absolute()), str(out.absolute()), str(rows), str(seed), json.dumps({**fixed, **settings})]
     environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads), "OMP_WAIT_POLICY": "PASSIVE"}
     for stale in (out, out.with_suffix(".json")):
         stale.unlink(missing_ok=True)

@@ -125,6 +125,12 @@ class TestSummary:
         short = [{**r, "settings": {"steps": 5}} for r in OURS]
         assert "Against CTGAN" not in summary.report([*short, self.some[-1]])
 
+    def test_the_classic_model_is_compared_at_equal_epochs(self) -> None:
+        same = result("ours-ctgan", 1, settings={"epochs": 20}, fit_s=6.0, facts={}, sample_s=0.1, peak_mb=9.0)
+        other = {**same, "settings": {"epochs": 30}}
+        assert "at 20 epochs: 6.0 s, 10.0 x faster" in summary.report([*self.some, same])
+        assert "x faster" not in summary.report([self.some[-1], other])
+
     def test_a_later_result_replaces_an_earlier_one(self) -> None:
         failed = {k: v for k, v in result("ours", 2, failed="out of | memory").items() if k != "scores"}
         assert "| **ours** | 2 of 3 | 20.0 |" in summary.report([*self.some, failed])
