@@ -38,10 +38,12 @@ from models.gan.network import Generator
 from models.gan.pairs import NO_PAIRS, check_pairs
 from models.gan.plan import Plan, device, make_plan, precision, resolution, threads
 from models.gan.rebalance import Stream, rows_of, streams
+from models.gan.ruling import Costs
 from models.gan.sampler import Sampler
 from models.options import FitOptions
 from models.progress import SILENT, Progress
 from models.rng import stream
+from models.rules import check_rules, counts, parse_rules
 from models.schema import Schema, schema_from_json
 from models.table import Table
 
@@ -146,6 +148,7 @@ def fit(
     if len(train) < MIN_ROWS:
         message = f"{len(train)} training rows are too few."
         raise InvalidData(message, hint=f"Provide at least {MIN_ROWS} rows beside the holdout.")
+    check_rules(table.schema)
     with _threads(threads(options)):
         progress.step("encode")
         cut = resolution(len(train), len(table.schema.columns), options)
@@ -189,10 +192,17 @@ def fit(
         "slots": len(encoding.layout.sizes),
         "width": encoding.layout.width,
         "derived": {d.column.name: d.source for d in encoding.derived},
+        "rules": _rules(train),
         "parameters": size,
         **facts,
     }
     return Synthesizer(table.schema, encoding, model, order, frequencies, manifest, pairs)
+
+
+def _rules(train: Table) -> list[dict[str, Any]]:
+    rules = parse_rules(train.schema)
+    found = zip(rules, counts(rules, train), strict=True)
+    return [{"rule": rule.text, "training_rows_that_break_it": broken} for rule, broken in found]
 
 
 def sample(
@@ -207,8 +217,8 @@ def sample(
 ) -> Table:
     """Draw rows start .. start + rows - 1 of the sample of this seed (None: the seed of the fit).
 
-    where: conditions that all rows meet (models/conditions.py). balance: shares of one column's values
-    (models/balance.py). Raises InvalidCondition, InvalidInput.
+    The rules of its schema hold in every row. where: conditions that all rows meet (models/conditions.py). balance:
+    shares of one column's values (models/balance.py). Raises InvalidCondition, InvalidInput.
     """
     drawn = sample_batches(synthesizer, rows, where=where, balance=balance, seed=seed, start=start, progress=progress)
     names = pa.schema([(n, pa.string()) for n in synthesizer.schema.names])
@@ -224,8 +234,13 @@ def sample_batches(
     seed: int | None = None,
     start: int = 0,
     progress: Progress = SILENT,
+    costs: Costs | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of `sample` in batches of at most BLOCK rows, in constant memory. Checks its arguments at once."""
+    """The rows of `sample` in batches of at most BLOCK rows, in constant memory. Checks its arguments at once.
+
+    costs: where it is added up, as rows are drawn, what the schema's rules cost.
+    """
+    costs = costs or Costs()
     if not 0 <= rows <= MAX_SAMPLE or start < 0:
         raise InvalidInput(
             f"Rows must lie between 0 and {MAX_SAMPLE}, and start at 0 or above.", hint="Draw more in further samples."
@@ -237,12 +252,19 @@ def sample_batches(
         if balance is not None:
             raise InvalidInput("A sample of model ctgan cannot be balanced.", hint="Train with model masked.")
         on = device(replace(options, device="auto"))
-        draw = Draw(synthesizer.model.to(on, precision(on)), tuple(conditions), seed, progress)
+        draw = Draw(
+            synthesizer.model.to(on, precision(on)),
+            tuple(conditions),
+            seed,
+            progress,
+            parse_rules(synthesizer.schema),
+            costs,
+        )
         with _threads(threads(options)):
             draw.probe()
         return _inside(draw_batches(draw, rows, start), threads(options))
     found = streams_of(synthesizer, conditions, balance)
-    return _draw(synthesizer, rows, found, options, seed, start, progress)
+    return _draw(synthesizer, rows, found, options, seed, start, progress, costs)
 
 
 def streams_of(
@@ -266,9 +288,10 @@ def _draw(
     seed: int,
     start: int,
     progress: Progress,
+    costs: Costs,
 ) -> Iterator[pa.RecordBatch]:
     sampler = sampler_of(synthesizer, progress)
-    batches = rows_of(synthesizer.encoding, sampler, found, seed, start, rows)
+    batches = rows_of(synthesizer.encoding, sampler, found, seed, start, rows, costs)
     done = 0
     while done < rows:
         with _threads(threads(options)):

@@ -9,7 +9,7 @@ with a category that meets it; then each row is the first of its candidates that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -23,8 +23,10 @@ from models.ctgan.noise import normal, uniforms
 from models.encoding.cells import Array, Restriction
 from models.encoding.encoding import TableEncoding, restrictions_by_column
 from models.errors import Detail, InvalidCondition
+from models.gan.ruling import Costs, broken, refused
 from models.gan.sampler import pick
 from models.progress import SILENT, Progress
+from models.rules import Rule
 from models.table import Table
 
 BLOCK = 8_192
@@ -41,12 +43,16 @@ TRIES = 65_536
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Draws from `model` under `conditions`, which all hold."""
+    """Draws from `model` under `conditions`, which all hold, as do `rules`. costs: where it is added up what they cost
+    a sample without conditions.
+    """
 
     model: Ctgan
     conditions: tuple[Condition, ...]
     seed: int
     progress: Progress = SILENT
+    rules: tuple[Rule, ...] = ()
+    costs: Costs = field(default_factory=Costs)
 
     @property
     def encoding(self) -> TableEncoding:
@@ -118,7 +124,7 @@ class Draw:
         return cells, u
 
     def met(self, rows: Array, attempts: Array) -> tuple[Array, pa.Table]:
-        """Candidates -> positions of those that meet all conditions, and these as a stored table."""
+        """Candidates -> positions of those that meet all conditions and rules, and these as a stored table."""
         cells, u = self.cells(rows, attempts)
         ok = np.ones(len(rows), bool)
         for name, restriction in self.restrictions.items():
@@ -128,18 +134,23 @@ class Draw:
             ok &= restriction.mass[full[:, 0], full[:, 1]] > 0
         at = np.flatnonzero(ok)
         table = self.encoding.decode(cells[at], u[at], rows[at])
-        if self.conditions:
+        if self.conditions or self.rules:
             # Judged by what is written: a value may only be right before it is rounded to its format.
             stored = Table(self.encoding.schema, table)
             kept = np.ones(len(at), bool)
             for condition in self.conditions:
                 kept &= condition.matches(stored)
+            masks = broken(self.rules, table, self.encoding.schema)
+            kept &= ~masks.any(0)
+            if not self.conditions:
+                self.costs.first(self.rules, masks[:, attempts[at] == 0])
+                self.costs.draws += int((attempts > 0).sum())
             at, table = at[kept], table.filter(pa.array(kept))
         return at, table
 
     def probe(self) -> None:
-        """Raises InvalidCondition where too few rows of this model meet the conditions."""
-        if not self.conditions:
+        """Raises InvalidCondition where too few rows of this model meet the conditions and rules."""
+        if not self.conditions and not self.rules:
             return
         found = 0
         for first in range(0, PROBE, BLOCK):
@@ -148,7 +159,15 @@ class Draw:
             found += len(self.met(rows, np.full(BLOCK, -1))[0])
             if found >= LEAST_MET:
                 return
-        raise _refused(self._rarest(), f"{found} of {PROBE} rows of this model meet the conditions")
+        raise self._refused(f"{found} of {PROBE} rows of this model meet them")
+
+    def _refused(self, what: str) -> InvalidCondition:
+        if not self.conditions:
+            return refused(what)
+        hint = "Widen the condition, or train with `model: masked`, which meets conditions by its cells."
+        name = self._rarest()
+        message = f"Column {name!r}: {what}, the conditions" + (" and rules." if self.rules else ".")
+        return InvalidCondition(message, hint=hint, errors=[Detail(("column", name), what, hint)])
 
     def _rarest(self) -> str:
         """Column of the condition that fewest rows of the model meet."""
@@ -160,7 +179,7 @@ class Draw:
 
     def block(self, rows: Array) -> pa.Table:
         """Row numbers (N,) -> these rows, in order."""
-        if not self.conditions:
+        if not self.conditions and not self.rules:
             return self.met(rows, np.zeros(len(rows), np.int64))[1]
         parts: list[pa.Table] = []
         places: list[Array] = []
@@ -168,7 +187,7 @@ class Draw:
         while len(pending):
             self.progress.check()
             if tried >= TRIES:
-                raise _refused(self._rarest(), f"a row met the conditions in none of {tried} attempts")
+                raise self._refused(f"a row met them in none of {tried} attempts")
             tries = min(1 << max(0, (BLOCK // len(pending)).bit_length() - 1), 1_024)
             at, table = self.met(np.repeat(rows[pending], tries), np.tile(tried + np.arange(tries), len(pending)))
             taken, first = np.unique(at // tries, return_index=True)  # the earliest attempt of each row
@@ -186,8 +205,3 @@ def draw_batches(draw: Draw, rows: int, start: int) -> Iterator[pa.RecordBatch]:
         last = min(first + BLOCK, start + rows)
         yield from draw.block(np.arange(first, last)).combine_chunks().to_batches()
         draw.progress.update((last - start) / rows, f"{last - start} rows", rows=last - start)
-
-
-def _refused(name: str, what: str) -> InvalidCondition:
-    hint = "Widen the condition, or train with `model: masked`, which meets conditions by its cells."
-    return InvalidCondition(f"Column {name!r}: {what}.", hint=hint, errors=[Detail(("column", name), what, hint)])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import Tensor
 
 from models.balance import Balance, allot, parts, values_of
@@ -16,8 +18,10 @@ from models.encoding.encoding import TableEncoding, restrictions_by_column
 from models.encoding.numeric import Curve
 from models.errors import Detail, InvalidCondition, InvalidInput
 from models.gan.restrict import make_pins
+from models.gan.ruling import Costs, keep_rules, last_resort
 from models.gan.sampler import BLOCK, Pins, Sampler, strata
 from models.rng import key
+from models.rules import Rule, parse_rules
 
 WINDOW = 32
 """Blocks of rows of several streams that are drawn at once, at most."""
@@ -26,7 +30,8 @@ WINDOW = 32
 @dataclass(frozen=True, eq=False)
 class Stream:
     """Rows under conditions. conditions: what decoded values must meet, by modelled column; share: of the sample;
-    restrictions: what the conditions leave of the cells, by modelled column; label: the value of the balanced column.
+    restrictions: what the conditions leave of the cells, by modelled column; label: the value of the balanced column;
+    rules: of the schema; resort: the stream of rows that cannot break one, where there are rules.
     """
 
     conditions: Mapping[str, Condition]
@@ -34,6 +39,11 @@ class Stream:
     share: float
     restrictions: Mapping[str, Restriction]
     label: str = ""
+    rules: tuple[Rule, ...] = ()
+    resort: Stream | None = None
+
+    def to(self, device: torch.device) -> Stream:
+        return replace(self, pins=self.pins.to(device), resort=None if self.resort is None else self.resort.to(device))
 
 
 def streams(
@@ -46,21 +56,32 @@ def streams(
     """One stream of a sample under conditions, or one for each value of the balanced column.
 
     shares (W,): training shares of the cells. Raises InvalidCondition where no row that was learnt from comes near what
-    is asked, InvalidInput where equal shares are asked of too many values.
+    is asked or that keeps the schema's rules, InvalidInput where equal shares are asked of too many values.
     """
     if balance is None:
-        return (_stream(encoding, conditions, 1.0, shares, order),)
+        return (_ruled(encoding, conditions, 1.0, shares, order),)
     found = parts(balance, encoding.schema, conditions, () if balance.shares else _values(encoding, balance.column))
     others = [c for c in conditions if c.column != balance.column]
     out = []
     for part in found:
         try:
-            stream = _stream(encoding, [part.condition, *others], part.share, shares, order)
+            stream = _ruled(encoding, [part.condition, *others], part.share, shares, order)
             out.append(replace(stream, label=part.label))
         except InvalidCondition:
             if balance.shares or (part is found[-1] and not out):
                 raise
     return tuple(out if balance.shares else (replace(s, share=1 / len(out)) for s in out))
+
+
+def _ruled(
+    encoding: TableEncoding, conditions: Sequence[Condition], share: float, shares: Tensor, order: Sequence[int]
+) -> Stream:
+    stream = _stream(encoding, conditions, share, shares, order)
+    rules = parse_rules(encoding.schema)
+    if not rules:
+        return stream
+    resort = _stream(encoding, last_resort(rules, encoding, conditions), share, shares, order)
+    return replace(stream, rules=rules, resort=resort)
 
 
 def _stream(
@@ -94,25 +115,34 @@ def _values(encoding: TableEncoding, name: str) -> tuple[Condition, ...]:
 
 
 def rows_of(
-    encoding: TableEncoding, sampler: Sampler | None, found: Sequence[Stream], seed: int, start: int, rows: int
+    encoding: TableEncoding,
+    sampler: Sampler | None,
+    found: Sequence[Stream],
+    seed: int,
+    start: int,
+    rows: int,
+    costs: Costs | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Rows start .. start + rows - 1 of a sample, in batches of at most BLOCK rows. sampler: None without slots."""
+    """Rows start .. start + rows - 1 of a sample, in batches of at most BLOCK rows. sampler: None without slots.
+
+    costs: where it is added up what the rules cost.
+    """
+    drawing = Drawing(encoding, sampler, costs or Costs())
     if sampler is not None:
-        found = [replace(s, pins=s.pins.to(sampler.device)) for s in found]
+        found = [s.to(sampler.device) for s in found]
     if len(found) == 1:
-        for cells, u, at in _cells(encoding, sampler, found[0].pins, seed, start, rows):
-            yield from _decoded(encoding, cells, u, at, found[0].conditions).to_batches()
+        for table in drawing.tables(found[0], seed, start, np.arange(start, start + rows)):
+            yield from table.to_batches()
         return
     # Windows so long that each stream fills its blocks.
     step = min(len(found), WINDOW) * BLOCK
     for first in range(start, start + rows, step):
         part, earlier = allot([s.share for s in found], first, min(step, start + rows - first))
-        yield from _window(encoding, sampler, found, seed, first, part, earlier)
+        yield from _window(drawing, found, seed, first, part, earlier)
 
 
 def _window(
-    encoding: TableEncoding,
-    sampler: Sampler | None,
+    drawing: Drawing,
     found: Sequence[Stream],
     seed: int,
     first: int,
@@ -120,39 +150,57 @@ def _window(
     earlier: Array,
 ) -> Iterator[pa.RecordBatch]:
     """Consecutive rows of all streams. part (rows,): the stream of each; earlier: rows of each stream before these."""
-    places, tables = [], []
+    places: list[Array] = []
+    tables: list[pa.Table] = []
     for k, stream in enumerate(found):
         place = np.flatnonzero(part == k)
-        own, done = key(seed, "balance", k), 0
-        for cells, u, at in _cells(encoding, sampler, stream.pins, own, int(earlier[k]), len(place)):
-            here = place[done : done + len(at)]
-            places.append(here)
-            # Numbers of the rows in the whole sample, so that identifiers stay unique.
-            tables.append(_decoded(encoding, cells, u, first + here, stream.conditions))
-            done += len(at)
+        places.append(place)
+        # Numbers of the rows in the whole sample, so that identifiers stay unique.
+        tables += drawing.tables(stream, key(seed, "balance", k), int(earlier[k]), first + place)
     order = np.argsort(np.concatenate(places), kind="stable")
     whole = pa.concat_tables(tables).take(pa.array(order))
     yield from whole.combine_chunks().to_batches(max_chunksize=BLOCK)
 
 
-def _cells(
-    encoding: TableEncoding, sampler: Sampler | None, pins: Pins, seed: int, start: int, rows: int
-) -> Iterator[tuple[Array, Array, Array]]:
-    """Block by block: cells (N, S), uniforms for decoding (N, U), row numbers (N,)."""
-    done = 0
-    while done < rows:
-        number, first = divmod(start + done, BLOCK)
-        last = min(BLOCK, first + rows - done)
-        if sampler is None:
-            cells = np.zeros((last - first, 0), np.int64)
-            u = strata(seed, number, encoding.uniforms)[first:last]
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """Draws and decodes rows of a stream. sampler: None where no column has a slot."""
+
+    encoding: TableEncoding
+    sampler: Sampler | None
+    costs: Costs
+
+    def tables(self, stream: Stream, seed: int, start: int, numbers: Array) -> Iterator[pa.Table]:
+        """Rows start .. of the stream, block by block. numbers (N,): of the rows in the whole sample."""
+        done = 0
+        while done < len(numbers):
+            block, first = divmod(start + done, BLOCK)
+            last = min(BLOCK, first + len(numbers) - done)
+            at = numbers[done : done + last - first]
+            table = self._decoded(stream, *self._cells(stream, block, first, last, seed), at)
+            if stream.rules and stream.resort is not None:
+                again = partial(self._again, stream, block, first, seed, at)
+                resort = partial(self._again, stream.resort, block, first, key(seed, "resort"), at)
+                table = keep_rules(table, stream.rules, self.encoding.schema, again, resort, self.costs)
+            yield table
+            done += last - first
+
+    def _cells(self, stream: Stream, block: int, first: int, last: int, seed: int) -> tuple[Array, Array]:
+        """Cells (N, S) and uniforms for decoding (N, U)."""
+        if self.sampler is None:
+            return np.zeros((last - first, 0), np.int64), strata(seed, block, self.encoding.uniforms)[first:last]
+        return self.sampler.block(block, first, last, seed, self.encoding.uniforms, stream.pins)
+
+    def _again(
+        self, stream: Stream, block: int, first: int, seed: int, numbers: Array, rows: Array, attempt: int = 0
+    ) -> pa.Table:
+        """Other draws of these rows of a block, counted from its row `first`."""
+        if self.sampler is None:
+            cells, u = self._cells(stream, block, 0, len(rows), seed)
         else:
-            cells, u = sampler.block(number, first, last, seed, encoding.uniforms, pins)
-        yield cells, u.astype(np.float64), np.arange(start + done, start + done + last - first)
-        done += last - first
+            cells, u = self.sampler.again(block, first + rows, attempt, seed, self.encoding.uniforms, stream.pins)
+        return self._decoded(stream, cells, u, numbers[rows])
 
-
-def _decoded(
-    encoding: TableEncoding, cells: Array, uniforms: Array, at: Array, conditions: Mapping[str, Condition]
-) -> pa.Table:
-    return encoding.decode(cells, uniforms, at, conditions).combine_chunks()
+    def _decoded(self, stream: Stream, cells: Array, uniforms: Array, numbers: Array) -> pa.Table:
+        u = uniforms.astype(np.float64)
+        return self.encoding.decode(cells, u, numbers, stream.conditions).combine_chunks()
