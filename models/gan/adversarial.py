@@ -11,6 +11,7 @@ trusted on rows it has not seen, so one that has merely memorised moves nothing.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ EDGE = 0.53
 GAIN = 0.002
 """Fall of the held-out AUC that counts as an improvement."""
 ROUNDS = 9
+OUT_OF_TIME = "the training time was over"
 EMA = 0.98
 
 
@@ -153,9 +155,10 @@ def adversarial_phase(
     progress: Progress,
     span: tuple[float, float],
     pairs: Array = NO_PAIRS,
+    deadline: float = math.inf,
 ) -> dict[str, Any]:
     """Play, and leave in the trainer's model the weights that the held-out verdict likes best, those from before
-    included.
+    included. No round begins after the deadline on time.monotonic().
 
     span: what part of the step's fraction this is. pairs (P, 2): impossible ones, which pools are drawn without. ->
     facts for the manifest: verdict before and after, whether it was kept.
@@ -171,6 +174,9 @@ def adversarial_phase(
     better = True
     for number in range(game.rounds):
         progress.check()
+        if time.monotonic() >= deadline:
+            facts["cut"] = OUT_OF_TIME
+            break
         found = adversary.round(number)
         if number % 2 == 0 and number:
             here = shadow(model)

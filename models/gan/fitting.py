@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,13 @@ import torch
 
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
-from models.gan.adversarial import Game, adversarial_phase
+from models.gan.adversarial import OUT_OF_TIME, Game, adversarial_phase
 from models.gan.calibration import calibrate, settle
 from models.gan.network import Generator
 from models.gan.orders import drawing_order
 from models.gan.pairs import NO_PAIRS, find_pairs
 from models.gan.plan import Plan, precision
+from models.gan.smooth import smooth_basis
 from models.gan.trainer import Rows, Trainer
 from models.options import FitOptions
 from models.progress import Progress
@@ -56,11 +59,13 @@ def fit_generator(
     frequencies = np.concatenate(
         [np.bincount(codes[:, s], minlength=k) / len(codes) for s, k in enumerate(layout.sizes)] or [np.zeros(0)]
     ).astype(np.float32)
-    model = Generator(layout.width, len(layout.sizes), plan.hidden, plan.depth, plan.dropout, precision(on))
+    basis = smooth_basis(layout).to(on)
+    model = Generator(layout.width, len(layout.sizes), plan.hidden, plan.depth, plan.dropout, precision(on), basis)
     first = torch.Generator().manual_seed(key(options.seed, "weights"))
     model.initialise(torch.from_numpy(frequencies), first)
     order = drawing_order(encoding)
     if not layout.sizes:
+        model.fold()
         return Fitted(model, order, frequencies, {"curve": []})
     model.to(on)
     shuffled = stream(options.seed, "validation").permutation(len(codes))
@@ -81,17 +86,21 @@ def fit_generator(
     play = options.adversarial == "always" or (options.adversarial == "auto" and _worth(held, len(layout.sizes)))
     span = 0.8 if play else 1.0
     trainer.run(progress, checkpoint, fingerprint, span)
+    left = math.inf if options.max_time is None else options.max_time - trainer.state.seconds
+    deadline = time.monotonic() + left
     model.load_state_dict(trainer.best if plan.select == "validation" else trainer.ema, strict=False)
+    model.fold()
     calibrate(trainer, order, progress)
     pairs = find_pairs(codes, layout, progress)
     settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
-    out_of_time = options.max_time is not None and trainer.state.seconds >= options.max_time
     adversarial: dict[str, Any] = {
         "played": False,
         "kept": False,
         "reason": "not asked for, or too few rows to judge it",
     }
-    if play and not out_of_time:
+    if play and time.monotonic() >= deadline:
+        adversarial["reason"] = OUT_OF_TIME
+    elif play:
         adversarial = adversarial_phase(
             trainer,
             order,
@@ -101,6 +110,7 @@ def fit_generator(
             progress=progress,
             span=(span, 1.0),
             pairs=pairs,
+            deadline=deadline,
         )
         if adversarial["kept"]:
             settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
@@ -110,6 +120,7 @@ def fit_generator(
         "curve": trainer.state.curve,
         "seconds": round(trainer.state.seconds, 2),
         "steps": trainer.state.step,
+        "ended": "max_time" if left <= 0 else "patience" if trainer.state.step < plan.steps else "steps",
         "adversarial": adversarial,
         "impossible_pairs": len(pairs),
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from service.jobs.schemas import Estimates
 from service.jobs.specs import Resolved
@@ -27,7 +29,7 @@ def estimate(job: Resolved) -> Estimates:
     cells = job.rows * job.columns
     seconds = START_SECONDS
     if job.kind == "synthesize":
-        seconds += TRAIN_SECONDS * max(job.columns / TRAIN_COLUMNS, 0.3)
+        seconds += min(TRAIN_SECONDS * max(job.columns / TRAIN_COLUMNS, 0.3), _limit(job.spec["options"]))
     if job.kind == "tune":
         trial = TRAIN_SECONDS * max(job.columns / TRAIN_COLUMNS, 0.3) + TRIAL_SECONDS
         seconds += min(job.spec["trials"] * trial, job.spec["max_time"] or math.inf)
@@ -37,3 +39,9 @@ def estimate(job: Resolved) -> Estimates:
         seconds += EVALUATE_SECONDS
     memory = BASE_BYTES + (CELL_BYTES * cells if job.kind != "sample" else 0)
     return Estimates(seconds=round(seconds, 1), memory_bytes=memory, sample_bytes=cells * CSV_CELL_BYTES)
+
+
+def _limit(options: Mapping[str, Any]) -> float:
+    """Seconds after which training ends."""
+    limit = options.get("max_time")
+    return math.inf if limit is None else float(limit)

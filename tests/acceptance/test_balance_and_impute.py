@@ -52,6 +52,19 @@ def test_a_balance_that_contradicts_fails_before_training(
     assert "no such label" in done.stderr
 
 
+def test_max_time_ends_training(
+    command: list[str], environment: dict[str, str], census_csv: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "synthetic.csv"
+    args = ["synth", census_csv, "--output", output, "--home", tmp_path / "home", "--json", "--rows", 20]
+    done = call(command, environment, *args, "--max-time", "3s", "--option", "hidden=64", "--option", "steps=900000")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["job"]["spec"]["options"]["max_time"] == 3.0
+    assert told["seconds"]["job"] < 120
+    assert len(read(output)) == 20
+
+
 @pytest.mark.slow
 def test_impute_fills_only_what_is_missing(
     command: list[str], census_csv: Path, tmp_path: Path, start_embedded: Callable[[Path], Any], quick_args: list[str]

@@ -206,6 +206,14 @@ def test_dry_run_stores_nothing(world: World) -> None:
     assert world.jobs() == 0
 
 
+def test_the_estimate_respects_a_limit_on_training(world: World) -> None:
+    seconds = [
+        world.post(200, params={"dry_run": "true"}, rows=1000, options=options)["estimates"]["seconds"]
+        for options in ({}, {"max_time": 5}, {"max_time": 100_000})
+    ]
+    assert seconds[1] < seconds[0] == seconds[2]
+
+
 def test_the_same_key_gives_the_same_job(world: World) -> None:
     key = {"Idempotency-Key": "abc"}
     first = world.post(202, headers=key)

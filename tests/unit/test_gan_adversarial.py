@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -69,6 +71,19 @@ def test_weights_from_before_are_kept_where_it_does_not_help() -> None:
     assert facts["auc_before"] < 0.53
     for name, weight in plain.model.state_dict().items():
         assert torch.equal(weight, made.model.state_dict()[name])
+
+
+def test_no_round_begins_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.gan.adversarial.time", SimpleNamespace(monotonic=lambda: math.inf))
+    options = {"seed": 1, "steps": 20, "hidden": 32, "batch": 256, "threads": 1, "holdout": 0.0}
+    cut = fit(toy(2_500, 0), options=FitOptions(**options, adversarial="always", max_time=600.0))
+    facts = cut.manifest["adversarial"]
+    assert facts["cut"] == "the training time was over"
+    assert facts["curve"] == []
+    assert not facts["kept"]
+    plain = fit(toy(2_500, 0), options=FitOptions(**options, adversarial="never"))
+    for name, weight in plain.model.state_dict().items():
+        assert torch.equal(weight, cut.model.state_dict()[name])
 
 
 def test_the_discriminator_learns_a_dependence_that_no_single_column_shows() -> None:

@@ -225,6 +225,11 @@ def test_max_time_bounds_training(real: Table) -> None:
     short = fit(real, options=FitOptions(**{**OPTIONS.to_json(), "steps": 100_000, "max_time": 0.5}))
     assert short.manifest["steps"] < 2_000
     assert short.manifest["seconds"] < 5
+    assert short.manifest["ended"] == "max_time"
+
+
+def test_the_manifest_says_that_training_came_to_its_end(synthesizer: Synthesizer) -> None:
+    assert synthesizer.manifest["ended"] == "steps"
 
 
 @pytest.mark.parametrize("rows", [25, 120])
