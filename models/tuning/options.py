@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from models.errors import Detail, InvalidInput
@@ -48,11 +48,19 @@ class TuneOptions:
             raise _bad("space", f"may not hold {', '.join(cut)}: likelihoods of different cells cannot be compared")
 
     def check(self, options: FitOptions) -> None:
-        """That nothing is both searched and set. Raises InvalidInput."""
+        """That nothing is both searched and set, and that all belongs to the model. Raises InvalidInput."""
+        if self.objective == "likelihood" and options.model != "masked":
+            raise _bad("objective", f"cannot be likelihood: model {options.model} has none")
         fixed = options.to_json()
         for name in self.space or ():
             if fixed[name] != getattr(_DEFAULTS, name):
                 raise _bad("space", f"holds {name}, which is set among the training options too")
+        for name, part in (self.space or {}).items():
+            for value in part.ends:
+                try:
+                    replace(options, **{name: value})
+                except InvalidInput as error:
+                    raise _bad("space", f"holds {name}, which {error.hint}") from None
 
     def to_json(self) -> dict[str, Any]:
         facts = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -37,6 +37,8 @@ from models.tuning.watch import OutOfTime, PrunedTrial, TrialProgress
 
 log = logging.getLogger(__name__)
 
+GIVE_UP = 5
+"""Trials after which the search ends if all of them failed: then it is not for their options."""
 TIED = ("seed", "holdout", "threads", "device", "max_time")
 """Options that belong to a run, not to what was found."""
 
@@ -44,8 +46,8 @@ TIED = ("seed", "holdout", "threads", "device", "max_time")
 @dataclass(frozen=True)
 class Tuning:
     """What a search found. score: its name; better: higher or lower; real: what real rows read; ended: why it ended
-    (trials, time, or space: nothing new left to try). options: the best trial's, as FitOptions takes them; what is not
-    among them is at its default.
+    (trials, time, or space: nothing new was left to try). options: the best trial's, as FitOptions takes them; what is
+    not among them is at its default.
     """
 
     objective: str
@@ -130,6 +132,8 @@ class _Search:
         if self.history.real is None:
             self.history.real = self.judge.real(self.progress)
         while len(trials) < most:
+            if len(trials) == GIVE_UP and all(t.state == "failed" for t in trials):
+                return "failures"
             if trials and time.monotonic() >= deadline:
                 return "time"
             suggestion = None
@@ -154,7 +158,7 @@ class _Search:
         fixed = {k for k, v in self.options.to_json().items() if v != getattr(FitOptions(), k)}
         if self.tuning.objective == "likelihood":
             fixed |= RESOLUTION
-        space = default_space(self.history.plan, len(self.learnt), fixed)
+        space = default_space(self.history.plan, len(self.learnt), fixed, self.options.model)
         if not space:
             raise InvalidInput("All options that are searched by default are set.", hint="Give a search space.")
         return space

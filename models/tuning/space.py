@@ -21,10 +21,17 @@ SEARCHED = (
     "coarse",
     "fine",
     "adversarial",
+    "epochs",
+    "pac",
+    "noise",
+    "critic_learning_rate",
+    "weight_decay",
 )
 """Options that may be searched. The others say which rows, which machine or how long, not how well."""
 RESOLUTION = frozenset({"direct", "coarse", "fine"})
 """Options that decide what a cell is: likelihoods of different cells cannot be compared."""
+CTGAN = frozenset({"epochs", "pac", "noise", "critic_learning_rate", "weight_decay"})
+"""Options of model ctgan alone."""
 MAX_CHOICES = 50
 EXAMPLE = 'e.g. {"steps": {"low": 300, "high": 3000, "log": true}, "hidden": [128, 256, 512]}'
 
@@ -38,6 +45,10 @@ class Range:
     log: bool = False
     whole: bool = False
 
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        return self.low, self.high
+
     def to_json(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, "log": self.log}
 
@@ -50,6 +61,10 @@ class Choices:
     """One of these values."""
 
     values: tuple[Any, ...]
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        return self.values
 
     def to_json(self) -> list[Any]:
         return list(self.values)
@@ -124,7 +139,7 @@ def _check(name: str, value: Any) -> None:
     if value is None or isinstance(value, list | dict):
         raise _bad(name, "must hold numbers or words")
     try:
-        FitOptions.from_json({name: value})
+        FitOptions.from_json(_of_model(name) | {name: value})
     except InvalidInput as error:
         raise _bad(name, error.hint) from None
 
@@ -132,10 +147,14 @@ def _check(name: str, value: Any) -> None:
 def _whole(name: str) -> bool:
     """Whether the option takes whole numbers only."""
     try:
-        FitOptions.from_json({name: 0.5})
+        FitOptions.from_json(_of_model(name) | {name: 0.5})
     except InvalidInput as error:
         return "whole" in error.hint
     return False
+
+
+def _of_model(name: str) -> dict[str, Any]:
+    return {"model": "ctgan", "batch": None} if name in CTGAN else {}
 
 
 def _bad(name: str, what: str) -> InvalidInput:

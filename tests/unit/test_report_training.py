@@ -93,16 +93,29 @@ def test_foreign_and_bare_manifests_are_drawn_as_far_as_they_go() -> None:
     assert unjudged["marks"][0] == (5, None, "kept", "kept; ended early")
 
 
-def test_the_page_shows_all_of_it() -> None:
+def page_of(manifest: dict[str, Any]) -> str:
     report = {
         "id": "rep_1", "dataset_id": "ds_1", "sample_id": "smp_1", "created_at": "2026-01-02T03:04:05Z",
         "dataset": {"name": "a.csv", "sha256": "0", "rows": 900, "columns": 2},
         "sample": {"row_count": 12, "where": [], "seed": 7, "warnings": []},
-        "synthesizer": {"manifest": manifest(adversarial={**PHASE, "reason": "<b>"})},
+        "synthesizer": {"manifest": manifest},
         "metrics": [], "sections": {}, "meta": {},
     }  # fmt: skip
     page = render(report)
-    section = page[page.index('<section id="training">') : page.index('<section id="provenance">')]
+    return page[page.index('<section id="training">') : page.index('<section id="provenance">')]
+
+
+def test_the_page_shows_all_of_it() -> None:
+    section = page_of(manifest(adversarial={**PHASE, "reason": "<b>"}))
     for words in ("weights kept", "ended early", "300 of 900", "Held-out AUC", "0.521", "&lt;b&gt;", "27.500"):
         assert words in section, words
     assert section.count("<td>kept</td>") == 1
+
+
+def test_the_critic_of_a_classic_gan_has_a_line_of_its_own() -> None:
+    curve = [{"step": s, "loss": -0.1 * s, "critic": 0.2 * s, "seconds": 1.0} for s in (10, 20)]
+    section = page_of({"curve": curve, "steps": 20, "plan": {"steps": 20}, "seconds": 1.0})
+    for words in (">Generator<", ">Critic<", "play against each other", "after all 20 planned steps", "-2.000"):
+        assert words in section, words
+    assert "nats" not in section
+    assert "kept" not in section

@@ -93,6 +93,20 @@ def test_what_is_set_cannot_be_searched() -> None:
         tuning.check(FitOptions(hidden=64))
 
 
+def test_each_model_has_options_of_its_own() -> None:
+    ctgan = TuneOptions.from_json({"space": {"epochs": [5, 10], "weight_decay": {"low": 0.0, "high": 0.1}}})
+    ctgan.check(FitOptions(model="ctgan"))
+    with pytest.raises(InvalidInput, match="epochs, which means nothing to model masked"):
+        ctgan.check(FitOptions())
+    with pytest.raises(InvalidInput, match="steps, which means nothing to model ctgan"):
+        TuneOptions.from_json({"space": GOOD}).check(FitOptions(model="ctgan"))
+    with pytest.raises(InvalidInput, match="likelihood"):
+        TuneOptions(objective="likelihood").check(FitOptions(model="ctgan"))
+    space = default_space({"epochs": 3, "hidden": 64}, 500, {"depth"}, "ctgan")
+    TuneOptions(space=space).check(FitOptions(model="ctgan", depth=1))
+    assert parse_space(space_to_json(space)) == space
+
+
 @pytest.mark.parametrize(
     "plan", [{}, {"steps": 1, "hidden": 8, "learning_rate": 1e-4}, {"steps": 4_000, "hidden": 512}]
 )

@@ -159,6 +159,11 @@ def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(monkeypatch: pyte
     monkeypatch.setattr(search, "fit", lambda *a, **k: (_ for _ in ()).throw(InvalidInput("Too wide.")))
     with pytest.raises(InvalidData, match=r"No trial succeeded: Too wide\."):
         tune(table(), options=OPTIONS, tuning=options(trials=3))
+    begun: list[int] = []
+    monkeypatch.setattr(search, "fit", lambda *a, **k: begun.append(1) or 1 / 0)
+    with pytest.raises(InvalidData, match="ZeroDivisionError"):
+        tune(table(), options=OPTIONS, tuning=options(trials=30))
+    assert len(begun) == 5, "it is not for the options"
 
 
 def test_time_and_an_exhausted_space_end_the_search() -> None:

@@ -9,6 +9,17 @@ from service.reports.html.charts import Line, Mark
 from service.reports.html.series import thin
 
 Facts = Mapping[str, Any]
+LIKELIHOOD = (
+    ("loss", "training rows", "from-real", "Training"),
+    ("validation", "validation rows", "from-synthetic", "Validation"),
+)
+CRITIC = (("loss", "generator", "from-synthetic", "Generator"), ("critic", "critic", "from-real", "Critic"))
+"""(name in the curve, words, class of the line, head of its column)"""
+LIKELIHOOD_LOOK = "Loss in nats a row. A validation line that rises while the training line falls tells of memorising."
+CRITIC_LOOK = (
+    "Losses of generator and critic. They play against each other, so neither need fall; what tells of trouble is one "
+    "that runs away."
+)
 
 
 def training(manifest: Facts) -> dict[str, Any] | None:
@@ -16,10 +27,10 @@ def training(manifest: Facts) -> dict[str, Any] | None:
     curve.
     """
     points = [p for p in manifest.get("curve") or [] if "step" in p]
-    named = (("loss", "training rows", "from-real"), ("validation", "validation rows", "from-synthetic"))
+    named = CRITIC if any("critic" in p for p in points) else LIKELIHOOD
     drawn: list[Line] = [
         (words, class_, [p["step"] for p in points if name in p], [p[name] for p in points if name in p])
-        for name, words, class_ in named
+        for name, words, class_, _ in named
     ]
     lines = [line for line in drawn if line[2]]
     if not lines:
@@ -37,6 +48,8 @@ def training(manifest: Facts) -> dict[str, Any] | None:
         rows = sorted([*rows, kept], key=lambda p: p["step"])
     adversarial: Facts = manifest.get("adversarial") or {}
     return {
+        "look": CRITIC_LOOK if named is CRITIC else LIKELIHOOD_LOOK,
+        "columns": [(name, title) for name, _, _, title in named],
         "lines": lines,
         "marks": marks,
         "rows": rows,
