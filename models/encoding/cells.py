@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.conditions import Condition
 from models.errors import InvalidArtifact
-from models.schema import Column
+from models.schema import Column, Kind
 from models.table import Values
 
 Array = npt.NDArray[Any]
@@ -80,6 +80,14 @@ class ColumnCells:
         """Cells of each slot: (coarse,) or (coarse, fine); () for a constant column, which needs no slot."""
         coarse, fine = len(self.fine), int(self.fine.max(initial=1))
         return (coarse, fine) if fine > 1 else (coarse,) if coarse > 1 else ()
+
+    @property
+    def ordered(self) -> tuple[int, ...]:
+        """Cells of each slot that follow each other in order, the first ones; 0 where they are mere labels."""
+        sizes = self.sizes
+        if self.column.labelled and (self.column.kind is not Kind.ORDINAL or len(sizes) > 1):
+            return (0,) * len(sizes)
+        return (len(self.codec.fine), *sizes[1:])[: len(sizes)]
 
     def encode(self, values: Values) -> Array:
         """Values -> cells (N, slots)."""

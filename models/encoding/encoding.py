@@ -38,13 +38,15 @@ class Layout:
 
     sizes (S,): cells of each slot. parents (S,): for a fine slot the slot of its coarse cell, else -1. fine: for a
     fine slot the number of its cells that each coarse cell has (coarse,), else None. missing (S,): missing codes among
-    the cells of each slot, the last ones; () where there are none.
+    the cells of each slot, the last ones; () where there are none. ordered (S,): cells of each slot that follow each
+    other in order, the first ones; 0 where they are mere labels.
     """
 
     sizes: tuple[int, ...]
     parents: tuple[int, ...]
     fine: tuple[Array | None, ...]
     missing: tuple[int, ...] = ()
+    ordered: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -70,13 +72,15 @@ class TableEncoding:
         parents: list[int] = []
         fine: list[Array | None] = []
         missing: list[int] = []
+        ordered: list[int] = []
         for column in self.columns:
             here = column.sizes
+            ordered += column.ordered
             missing += [len(column.missing), 0][: len(here)]
             parents += [-1] if len(here) == 1 else [-1, len(sizes)] if here else []
             fine += [None] if len(here) == 1 else [None, column.fine] if here else []
             sizes += here
-        return Layout(tuple(sizes), tuple(parents), tuple(fine), tuple(missing))
+        return Layout(tuple(sizes), tuple(parents), tuple(fine), tuple(missing), tuple(ordered))
 
     @cached_property
     def slots(self) -> dict[str, slice]:

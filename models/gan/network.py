@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.gan.smooth import Basis
+
 
 class Block(nn.Module):
     """Layer norm, then a linear layer: the parts of a residual step."""
@@ -44,7 +46,8 @@ class Generator(nn.Module):
     """G(known cells, mask) -> logits over all W cells; S slots, H hidden units.
 
     An unknown slot has an embedding of its own, so the mask needs no other input. Residual blocks with layer norm
-    before each (Xiong et al. 2020, "On layer normalization in the transformer architecture").
+    before each (Xiong et al. 2020, "On layer normalization in the transformer architecture"). With a basis, embed and
+    head are the weights of its functions (models/gan/smooth.py), until `fold` ends training.
 
     Shape: index (B, S) int64, cell numbers 0..W-1 or W + slot where unknown -> logits (B, W) float32.
     """
@@ -57,13 +60,16 @@ class Generator(nn.Module):
         depth: int,
         dropout: float = 0.0,
         compute: torch.dtype = torch.float32,
+        basis: Basis | None = None,
     ) -> None:
         super().__init__()
         self.width, self.slots, self.dropout, self.compute = width, slots, dropout, compute
-        self.embed = nn.Parameter(torch.empty(width + slots, hidden))
+        self.basis = basis
+        rows = width if basis is None else basis.functions
+        self.embed = nn.Parameter(torch.empty(rows + slots, hidden))
         self.bias = nn.Parameter(torch.zeros(hidden))
         self.stack = Stack(hidden, depth)
-        self.head = nn.Parameter(torch.empty(width, hidden))
+        self.head = nn.Parameter(torch.empty(rows, hidden))
         self.head_bias = nn.Parameter(torch.empty(width))
 
     @torch.no_grad()
@@ -78,14 +84,29 @@ class Generator(nn.Module):
 
     def forward(self, index: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """noise: of the dropout; None leaves dropout out."""
-        return self._logits(self._body(index, noise), self.head, self.head_bias)
+        embed, head = self._tables()
+        return self._logits(self._body(index, embed, noise), head, self.head_bias)
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Store the weights of the cells in place of those of the basis."""
+        embed, head = self._tables()
+        self.embed, self.head, self.basis = nn.Parameter(embed.clone()), nn.Parameter(head.clone()), None
+
+    def _tables(self) -> tuple[Tensor, Tensor]:
+        """Weights of the cells: embed (W + S, H), head (W, H)."""
+        if self.basis is None:
+            return self.embed, self.head
+        cells, unknown = self.embed[: self.basis.functions], self.embed[self.basis.functions :]
+        return torch.cat([self.basis.expand(cells), unknown]), self.basis.expand(self.head)
 
     def slot_logits(self, index: Tensor, start: int, stop: int) -> Tensor:
         """Logits of the cells start..stop alone: (B, stop - start)."""
-        return self._logits(self._body(index, None), self.head[start:stop], self.head_bias[start:stop])
+        embed, head = self._tables()
+        return self._logits(self._body(index, embed, None), head[start:stop], self.head_bias[start:stop])
 
-    def _body(self, index: Tensor, noise: torch.Generator | None) -> Tensor:
-        h = F.embedding_bag(index, self.embed, mode="sum") + self.bias
+    def _body(self, index: Tensor, embed: Tensor, noise: torch.Generator | None) -> Tensor:
+        h = F.embedding_bag(index, embed, mode="sum") + self.bias
         for block in self.stack.blocks():
             step = self._linear(F.silu(block.norm(h)), block.linear.weight, block.linear.bias).float()
             if noise is not None and self.dropout:
