@@ -1,7 +1,7 @@
 """A child that works to plan: the real worker.runner with stand-in verbs, so that tests need no training.
 
 spec["plan"]: ok, error, bug, crash, hang (deaf to TERM), hog (memory), fork (leaves a grandchild). spec["ticks"]
-training steps of spec["tick"] seconds each write a checkpoint and go on from it.
+training steps of spec["tick"] seconds each write a checkpoint and go on from it. spec["plans"]: by number of a shard.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def misbehave(plan: str, folder: Path) -> None:
 def run(job: dict[str, Any], folder: Path, progress: Any) -> dict[str, Any]:
     spec, kind = job["spec"], job["kind"]
     progress.step("read")
-    misbehave(spec.get("plan", "ok"), folder)
+    misbehave(spec.get("plans", {}).get(str(spec.get("shard")), spec.get("plan", "ok")), folder)
     if kind == "profile":
         progress.step("profile")
         (folder / "out" / "table.parquet").write_bytes((folder / "in" / "upload").read_bytes())
@@ -87,14 +87,18 @@ def run(job: dict[str, Any], folder: Path, progress: Any) -> dict[str, Any]:
         (folder / "out" / "synthesizer.tar").write_bytes(b"synthesizer")
     if kind in ("synthesize", "sample"):
         progress.step("sample")
-        (folder / "out" / "sample.parquet").write_bytes(b"sample")
+        for tick in range(spec.get("ticks", 0) if kind == "sample" else 0):
+            progress.check()
+            time.sleep(spec.get("tick", 0.01))
+            progress.update((tick + 1) / spec["ticks"])
+        (folder / "out" / "sample.parquet").write_bytes(f"{spec.get('start', 0)}+{spec.get('rows', 10)};".encode())
     if kind in ("synthesize", "evaluate"):
         progress.step("evaluate")
     environment = sorted(os.environ)
     return {
         "schema": SCHEMA,
         "manifest": {"resumed_at": first, "split": {}, "environment": environment, "attempt": job["attempt"]},
-        "rows": 10,
+        "rows": spec.get("rows", 10),
         "evaluation": EVALUATION,
     }
 

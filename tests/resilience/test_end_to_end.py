@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from service.db.tables import Blob, JobEvent, MetricRow, Report, Sample, Synthesizer
+from service.db.tables import Blob, Job, JobEvent, MetricRow, Report, Sample, SamplePart, Synthesizer
 from service.jobs.hints import CeleryHint
 from service.main import create_app
 from service.security.bootstrap import create_tenant_key
@@ -163,6 +163,49 @@ def test_every_verb_and_what_bad_uploads_leave_behind(postgres_bench: Any, api: 
     assert (job["state"], job["problem"]["code"]) == ("failed", "invalid_schema")
     assert "since" in job["problem"]["detail"] + str(job["problem"]["errors"])
     assert api.wait(few)["problem"]["code"] == "invalid_condition"
+
+
+@pytest.mark.slow
+def test_a_sample_in_shards_is_the_same_sample(postgres_bench: Any, api: Api) -> None:
+    bench = postgres_bench
+    supervisor = Supervisor(bench.settings, bench.database, bench.store)
+    dataset = api.client.post("/v1/datasets", files={"file": ("people.csv", people(200))}).json()["id"]
+    supervisor.work()
+    trained = api.start(kind="synthesize", dataset_id=dataset, seed=1, options=OPTIONS | {"steps": 30})
+    supervisor.work()
+    body = {"kind": "sample", "synthesizer_id": api.wait(trained)["result"]["synthesizer_id"], "seed": 5}
+    asked: list[dict[str, Any]] = [{"rows": 9_000}, {"rows": 5_000, "where": ["age>=65"]}]
+    whole = [api.start(**body, **more) for more in asked]
+    api.app.state.settings = bench.settings.model_copy(update={"shard_rows": 4_000})
+    divided = [api.start(**body, **more) for more in asked]
+    workers = [Supervisor(bench.settings, bench.database, bench.store) for _ in range(2)]
+    threads = [threading.Thread(target=worker.work, daemon=True) for worker in workers]
+    for thread in threads:
+        thread.start()
+    listed = api.client.get("/v1/jobs", params={"kind": "sample"}).json()
+    assert {j["id"] for j in listed["items"]} == {*whole, *divided}, "shards are no jobs of the user's"
+    assert api.client.get(f"/v1/jobs/{bench.rows(Job, parent_id=divided[0])[0].id}").status_code == 404
+    for one, other in zip(whole, divided, strict=True):
+        jobs = api.wait(one), api.wait(other)
+        assert [j["state"] for j in jobs] == ["succeeded", "succeeded"], jobs
+        assert jobs[1]["fraction"] == 1.0
+        samples = [j["result"]["sample_id"] for j in jobs]
+        for form in ("csv", "parquet"):
+            contents = [api.client.get(f"/v1/samples/{s}/download?format={form}").content for s in samples]
+            assert contents[0] == contents[1]
+    for thread in threads:
+        thread.join()
+    assert api.wait(divided[0])["spec"]["shards"] == 3
+    judged = api.start(kind="evaluate", sample_id=samples[1])
+    supervisor.work()
+    assert api.wait(judged)["state"] == "succeeded", "an evaluation reads all parts"
+    assert len(bench.rows(SamplePart)) == 3 + 2
+    assert api.client.delete(f"/v1/samples/{samples[1]}").status_code == 204
+    assert len(bench.rows(SamplePart)) == 3
+    assert api.client.delete(f"/v1/datasets/{dataset}").status_code == 204
+    assert bench.rows(SamplePart) == []
+    with bench.database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Blob)) == 1, "that of the bench's own dataset"
 
 
 SEARCH = {
