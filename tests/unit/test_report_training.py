@@ -60,6 +60,9 @@ def test_a_training_that_ran_out_of_time() -> None:
     out = found(plan={**PLAN, "select": "last"}, options={"max_time": 3})
     assert out["told"][0].endswith("300 of 900 planned steps and 3 s: its time of 3 s was over.")
     assert out["marks"] == [(300, 29.0, "kept", "kept; ended early")]
+    said = found(seconds=2.9, ended="max_time", options={"max_time": 3})["told"][0]
+    assert said.endswith("its time of 3 s was over."), "the manifest's word counts"
+    assert "had not fallen" in found(ended="patience", options={"max_time": 3})["told"][0]
 
 
 def test_the_kept_step_is_in_a_long_table() -> None:
@@ -77,6 +80,8 @@ def test_the_adversarial_phase_is_told() -> None:
     refused = found(adversarial={**PHASE, "kept": False, "auc_after": 0.57, "reason": "it did not fall"})["told"][-1]
     assert "not kept: it did not fall." in refused
     assert "after" not in refused
+    cut = found(adversarial={**PHASE, "cut": "the training time was over"})["told"][-1]
+    assert cut.startswith("The adversarial phase took 2 rounds until the training time was over; its weights were kept")
     skipped = found(adversarial={"played": False, "kept": False, "reason": "not asked for"})["told"][-1]
     assert skipped == "There was no adversarial phase: not asked for."
 

@@ -74,8 +74,9 @@ def _early(manifest: Facts) -> str:
     done, planned, limit = manifest.get("steps"), plan.get("steps"), options.get("max_time")
     if done is None or planned is None or done >= planned:
         return ""
-    if limit is not None and manifest.get("seconds", 0.0) >= limit:
-        return f"its time of {limit:g} s was over"
+    over = manifest.get("seconds", 0.0) >= limit if limit is not None else False
+    if manifest.get("ended", "max_time" if over else "patience") == "max_time":
+        return "its time was over" if limit is None else f"its time of {limit:g} s was over"
     checks = plan.get("patience")
     return f"the validation loss had not fallen for {checks} check{'s' if checks != 1 else ''}"
 
@@ -104,6 +105,7 @@ def _phase(adversarial: Facts) -> list[str]:
         return [f"There was no adversarial phase{reason}."]
     rounds, kept = len(adversarial.get("curve") or []), adversarial.get("kept")
     out = f"The adversarial phase took {rounds} round{'s' if rounds != 1 else ''}"
+    out += f" until {adversarial['cut']}" if adversarial.get("cut") else ""
     out += f"; its weights were {'kept' if kept else 'not kept'}{reason}."
     if before is not None and after is not None:
         read = f"{before:.3f} before and {after:.3f} after it" if kept else f"{before:.3f}"
