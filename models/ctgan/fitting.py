@@ -6,17 +6,16 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from models.ctgan.critic import Critic
 from models.ctgan.model import Ctgan
 from models.ctgan.network import ConditionalGenerator
 from models.ctgan.plan import CtganPlan
+from models.ctgan.settling import condition_shares
 from models.ctgan.spans import Spans
 from models.ctgan.trainer import Trainer
-from models.ctgan.transform import Transform, fit_transform
+from models.ctgan.transform import fit_transform
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
 from models.gan.plan import precision
@@ -45,9 +44,9 @@ def fit_ctgan(
     compute = precision(on)
     generator = ConditionalGenerator(spans, plan.noise, plan.hidden, plan.depth, compute)
     generator.initialise(torch.Generator().manual_seed(key(options.seed, "weights")))
-    shares = condition_shares(cells, transform)
     facts: dict[str, Any] = {"device": on.type, "precision": str(compute).removeprefix("torch.")}
     if not spans.width:
+        shares = condition_shares(spans, torch.from_numpy(cells))
         return Ctgan(transform, generator.eval(), shares), {**facts, "curve": [], "steps": 0}
     critic = Critic(spans, plan.pac, plan.hidden, plan.depth, compute)
     critic.initialise(torch.Generator().manual_seed(key(options.seed, "critic")))
@@ -66,10 +65,4 @@ def fit_ctgan(
     state = trainer.state
     facts |= {"curve": state.curve, "seconds": round(state.seconds, 2), "steps": state.step}
     facts["critic_parameters"] = sum(p.numel() for p in critic.parameters())
-    return Ctgan(transform, generator, shares), facts
-
-
-def condition_shares(cells: Array, transform: Transform) -> Tensor:
-    """Training share of each entry of the condition vector: (C,) float32, adding up to 1 in each column."""
-    found = [np.bincount(cells[:, t], minlength=transform.sizes[t]) / max(1, len(cells)) for t in transform.conditional]
-    return torch.from_numpy(np.concatenate(found or [np.ones(1)]).astype(np.float32))
+    return Ctgan(transform, generator, trainer.shares), facts

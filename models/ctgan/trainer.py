@@ -3,8 +3,8 @@
 Conditions (training by sampling; Xu et al. 2019, section 4.3). Each row of a batch is a row of the data, met once per
 epoch; its condition names one of its own labelled columns, drawn evenly. So conditions follow the data's frequencies,
 real rows given a condition need no search, and what the critic compares is the data's own distribution. The `ctgan`
-package draws categories by the logarithm of their frequency instead, but conditions by frequency when it samples:
-docs/ctgan.md has what that does to the shares.
+package draws categories by the logarithm of their frequency in training, but by frequency when it samples: its rows
+come from a generator that was fitted to other ones (docs/ctgan.md has what that costs).
 
 The generator's step takes the rows that the critic has just learnt from, with the critic's new weights.
 """
@@ -27,6 +27,7 @@ from models.ctgan.critic import Critic
 from models.ctgan.losses import activate, condition_loss
 from models.ctgan.network import ConditionalGenerator
 from models.ctgan.plan import CtganPlan
+from models.ctgan.settling import condition_shares, free_rows, settle
 from models.errors import InvalidArtifact
 from models.gan.network import follow
 from models.progress import Progress
@@ -76,6 +77,7 @@ class Trainer:
         self.named_starts = torch.tensor([spans.starts[t] + spans.scalars for t in named], device=here)
         self.named_sizes = torch.tensor([spans.sizes[t] for t in named], device=here)
         self.condition_starts = torch.tensor(spans.condition_starts or (0,), device=here)
+        self.shares = condition_shares(spans, cells)
         self.ema = {k: v.detach().clone() for k, v in generator.named_parameters()}
         self.noise = torch.Generator(here)
         self.order: tuple[int, Tensor] | None = None
@@ -120,8 +122,7 @@ class Trainer:
                 wait = max(CHECKPOINT_EVERY, 20 * (saved - started)) if CHECKPOINT_EVERY else 0.0
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Real rows (B, width), their conditions (B,) as entries of the condition vector, the position of the named
-        column among the conditional ones (B,), and its cell (B,)."""
+        """Real rows (B, width) with their conditions as in `conditions`."""
         per_epoch = max(1, self.plan.steps // self.plan.epochs)
         epoch, number = divmod(step, per_epoch)
         if self.order is None or self.order[0] != epoch:
@@ -129,11 +130,16 @@ class Trainer:
             self.order = epoch, torch.randperm(len(self.cells), generator=shuffle, device=self.cells.device)
         at = self.order[1][number * self.plan.batch : (number + 1) * self.plan.batch]
         cells = self.cells[at].long()
-        spans = self.generator.spans
-        which = torch.randint(len(self.named), (len(at),), generator=self.noise, device=at.device)
+        condition, which, cell = self.conditions(cells)
+        rows = self.generator.spans.one_hot(cells, self.scalars[at], self.starts, self.critic.compute)
+        return rows, condition, which, cell
+
+    def conditions(self, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows (B, T) -> entry of the condition vector, conditional column and its cell of each: (B,), (B,), (B,)."""
+        which = torch.randint(len(self.named), (len(cells),), generator=self.noise, device=cells.device)
         cell = cells.gather(1, self.named[which, None])[:, 0]
-        condition = self.condition_starts[which] + cell if spans.conditional else torch.zeros_like(cell)
-        return spans.one_hot(cells, self.scalars[at], self.starts, self.critic.compute), condition, which, cell
+        named = bool(self.generator.spans.conditional)
+        return self.condition_starts[which] + cell if named else torch.zeros_like(cell), which, cell
 
     def step(self, step: int) -> tuple[Tensor, Tensor]:
         """One step of the critic, then one of the generator on the same noise. -> their losses."""
@@ -160,7 +166,7 @@ class Trainer:
 
     @torch.no_grad()
     def finish(self, progress: Progress) -> None:
-        """Put the averaged weights into the generator, with batch norm statistics of their own."""
+        """Put the averaged weights into the generator, with batch norm statistics and shares of their own."""
         self.generator.load_state_dict(self.ema, strict=False)
         norms = [m for m in self.generator.modules() if isinstance(m, torch.nn.BatchNorm1d)]
         for norm in norms:
@@ -169,15 +175,22 @@ class Trainer:
         self.generator.train()
         for i in range(SETTLE if norms else 0):
             progress.check()
-            self.noise.manual_seed(key(self.seed, "settle", i))
-            at = torch.randint(len(self.cells), (self.plan.batch,), generator=self.noise, device=self.cells.device)
-            which = torch.randint(len(self.named), (len(at),), generator=self.noise, device=at.device)
-            cell = self.cells[at].long().gather(1, self.named[which, None])[:, 0]
-            condition = self.condition_starts[which] + cell
-            if not self.generator.spans.conditional:
-                condition = torch.zeros_like(cell)
-            self.generator(torch.randn(len(at), self.plan.noise, generator=self.noise, device=at.device), condition)
+            self._free(f"norms {i}", self.plan.batch)
         self.generator.eval()
+        progress.check()
+        settle(self.generator, self._free("shares", free_rows(self.generator.spans.width)), self.cells)
+
+    def _free(self, label: str, rows: int) -> Tensor:
+        """What the generator puts out for so many rows, as they are drawn without conditions: (rows, width)."""
+        here = self.cells.device
+        self.noise.manual_seed(key(self.seed, "finish", label))
+        # Conditions in their exact proportions: chance would show in the rare ones.
+        edges = self.shares.cumsum(0) / self.shares.sum()
+        places = (torch.arange(rows, device=here) + 0.5) / rows
+        condition = torch.searchsorted(edges, places).clamp_max(len(edges) - 1)
+        z = torch.randn(rows, self.plan.noise, generator=self.noise, device=here)
+        out: Tensor = self.generator(z, condition)
+        return out
 
     def _point(self, loss: Tensor, critic: Tensor) -> dict[str, float]:
         point = {"step": self.state.step, "loss": float(loss), "critic": float(critic), "seconds": self.state.seconds}

@@ -15,7 +15,9 @@ from models.ctgan.mixture import fit_mixture
 from models.ctgan.network import ConditionalGenerator
 from models.ctgan.noise import normal, uniforms
 from models.ctgan.plan import make_plan
+from models.ctgan.settling import condition_shares, settle
 from models.ctgan.spans import Spans
+from models.ctgan.trainer import Trainer
 from models.ctgan.transform import FEW, fit_transform
 from models.encoding.encoding import Resolution, TableEncoding, fit_encoding
 from models.errors import InvalidInput
@@ -277,3 +279,49 @@ def test_options_of_the_other_model_are_refused(options: dict[str, object], name
     with pytest.raises(InvalidInput, match=f"'{named}'"):
         FitOptions.from_json(options)
     assert FitOptions.from_json(FitOptions(model="ctgan", epochs=3).to_json()).epochs == 3
+
+
+def test_training_meets_every_row_once_an_epoch_and_names_its_own_cells_as_often_as_they_are() -> None:
+    draw = torch.Generator().manual_seed(0)
+    rows = 3_000
+    rare = (torch.arange(rows) % 100 == 0).long()
+    cells = torch.stack([torch.randint(3, (rows,), generator=draw), rare, rare * 4, rare * 11], 1).to(torch.uint8)
+    scalars = torch.arange(2 * rows, dtype=torch.float32).view(rows, 2)
+    plan = make_plan(rows, FitOptions(model="ctgan", epochs=40, batch=300))
+    critic = Critic(SPANS, plan.pac, 8, 1)
+    trainer = Trainer(ConditionalGenerator(SPANS, 4, 8, 1), critic, plan, cells, scalars, seed=1, max_time=None)
+    seen, named, steps = [], [], plan.steps // plan.epochs
+    for step in range(plan.steps):
+        trainer.noise.manual_seed(step)
+        real, condition, which, cell = trainer.batch(step)
+        seen.append(real[:, 0])
+        named.append(condition)
+        at = (real[:, 0] / 2).long()
+        assert torch.equal(cell, cells[at, which].long())
+        assert torch.equal(condition, torch.tensor([0, 3])[which] + cell)
+    for epoch in range(plan.epochs):
+        met = torch.cat(seen[epoch * steps : (epoch + 1) * steps])
+        assert torch.equal(met.sort().values, scalars[:, 0])
+    assert not torch.equal(seen[0], seen[steps])
+    share = torch.bincount(torch.cat(named), minlength=5) / (rows * plan.epochs)
+    want = condition_shares(SPANS, cells) / 2
+    assert torch.allclose(want[3:], torch.tensor([0.495, 0.005]))
+    assert ((share - want).abs() < 5 * (want / (rows * plan.epochs)).sqrt()).all()
+
+
+def test_shares_are_set_right() -> None:
+    generator = ConditionalGenerator(SPANS, 8, 16, 2)
+    generator.initialise(torch.Generator().manual_seed(0))
+    draw = torch.Generator().manual_seed(1)
+    raw = generator(torch.randn(8_000, 8, generator=draw), torch.zeros(8_000, dtype=torch.int64)).detach()
+    cells = torch.stack([(torch.rand(900, generator=draw) ** 1.4 * k).long() for k in SPANS.sizes], 1)
+    before = generator.bias.detach().clone()
+    settle(generator, raw, cells)
+    shift = generator.bias.detach() - before
+    assert (shift[: SPANS.scalars] == 0).all()
+    for t, (start, size) in enumerate(zip(SPANS.starts, SPANS.sizes, strict=True)):
+        at = slice(SPANS.scalars + start, SPANS.scalars + start + size)
+        share = torch.bincount(cells[:, t], minlength=size) / 900
+        mean = (raw[:, at] + shift[at]).softmax(1).mean(0)
+        torch.testing.assert_close(mean, share, atol=0.01, rtol=0)
+        assert (raw[:, at].softmax(1).mean(0) - share).abs().max() > 0.03
