@@ -96,10 +96,12 @@ def seconds(text: str | None, option: str) -> float | None:
     return sum(float(number) * UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([hms])", text))
 
 
-def training_options(pairs: Iterable[str] | None, file: Path | None, max_time: str | None) -> dict[str, Any]:
-    """What a file holds, under what --max-time and --option say."""
-    limit = seconds(max_time, "--max-time")
-    return parse_options(pairs or (), file) | ({} if limit is None else {"max_time": limit})
+def training_options(
+    pairs: Iterable[str] | None, file: Path | None, max_time: str | None, model: str | None = None
+) -> dict[str, Any]:
+    """What a file holds, under what --max-time, --model and --option say."""
+    said = {"max_time": seconds(max_time, "--max-time"), "model": model}
+    return parse_options(pairs or (), file) | {k: v for k, v in said.items() if v is not None}
 
 
 def parse_options(pairs: Iterable[str], file: Path | None = None) -> dict[str, Any]:

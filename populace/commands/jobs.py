@@ -40,6 +40,9 @@ OptionsFile = Annotated[
     typer.Option("--options", help="JSON file of training options; --option overrides.", exists=True, dir_okay=False),
 ]
 MaxTime = Annotated[str | None, typer.Option("--max-time", help="Train no longer than this, e.g. 90s, 10m, 1h30m.")]
+Model = Annotated[
+    str | None, typer.Option("--model", help="masked (the default), or ctgan: the classic conditional GAN.")
+]
 Wait = Annotated[bool, typer.Option(help="Wait until it has ended.")]
 
 
@@ -66,6 +69,7 @@ def synthesize(
     option: Option = None,
     options_file: OptionsFile = None,
     max_time: MaxTime = None,
+    model: Model = None,
     options_from: Annotated[str | None, typer.Option(help="Id of a tune job; takes its best options.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the job.")] = None,
     wait: Wait = True,
@@ -77,7 +81,7 @@ def synthesize(
 
     Example: populace jobs synthesize DATASET --target income --json
     """
-    options = training_options(option, options_file, max_time)
+    options = training_options(option, options_file, max_time, model)
     with connect(url, key) as client:
         job = client.jobs.synthesize(
             dataset,

@@ -17,7 +17,7 @@ import typer
 
 from populace.commands.common import seconds, training_options
 from populace.commands.datasets import read_schema
-from populace.commands.jobs import Balance, Holdout, MaxTime, Option, OptionsFile, Rows, Seed, Target, Where
+from populace.commands.jobs import Balance, Holdout, MaxTime, Model, Option, OptionsFile, Rows, Seed, Target, Where
 from populace.commands.samples import check_ending
 from populace.commands.tuning import Objective, show_trials
 from populace.console import CommandError, emit_json, say, say_warnings
@@ -50,6 +50,7 @@ def synth(
     tune_time: Annotated[str | None, typer.Option(help="Search no longer than this, e.g. 10m.")] = None,
     objective: Objective = None,
     max_time: MaxTime = None,
+    model: Model = None,
     home: Annotated[
         Path | None, typer.Option(help="Keep database and models here instead of a temporary place.")
     ] = None,
@@ -76,7 +77,7 @@ def synth(
     for file in (output, report):
         if file is not None and not file.absolute().parent.is_dir():
             raise CommandError(f"There is no folder {file.absolute().parent}.", hint="Make it first.")
-    options = training_options(option, options_file, max_time)
+    options = training_options(option, options_file, max_time, model)
     search = {"trials": tune, "objective": objective, "max_time": seconds(tune_time, "--tune-time")}
     if tune is None and (objective or tune_time):
         raise typer.BadParameter("--objective and --tune-time belong to a search.", param_hint="--tune")
