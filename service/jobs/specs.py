@@ -72,6 +72,8 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
     tuned = tuned_options(session, tenant_id, request)
     seed = _seed(tuned.seed)
     options = _fit_options({**tuned.options, **request.options}, seed, tuned.holdout)
+    if balance is not None:
+        _needs_masked(options.model, "balance")
     spec = {
         "dataset_id": dataset.id,
         "rows": rows,
@@ -124,6 +126,9 @@ def _sample(session: Session, tenant_id: str, request: SampleRequest, settings: 
     if synthesizer is None or synthesizer.tenant_id != tenant_id:
         raise NotFound("There is no such synthesizer.", hint="GET /v1/synthesizers lists them.")
     schema = schema_from_json(synthesizer.schema)
+    for name in ("balance", "impute"):
+        if getattr(request, name) is not None:
+            _needs_masked(synthesizer.manifest.get("model"), name)
     if request.impute is not None:
         return _impute(session, tenant_id, request, request.impute, synthesizer, settings)
     if request.rows is None:
@@ -253,6 +258,17 @@ def _fit_options(given: Mapping[str, Any], seed: int, holdout: float) -> FitOpti
                 errors=[Detail(("body", "options", name), "belongs beside `options`")],
             )
     return FitOptions.from_json({**given, "seed": seed, "holdout": holdout})
+
+
+def _needs_masked(model: str | None, name: str) -> None:
+    """Raises InvalidInput where a synthesizer of this model cannot do what the part `name` of the body asks."""
+    if model == "ctgan":
+        what = "is not for model ctgan"
+        raise InvalidInput(
+            f"`{name}` {what}, which does not know rows given any part of them.",
+            hint="Train with model masked.",
+            errors=[Detail(("body", name), what)],
+        )
 
 
 def _seed(given: int | None) -> int:

@@ -346,6 +346,9 @@ def test_tune_shows_the_trials_and_writes_the_best_options(
     assert run(app, args.split()).exit_code == 0
     assert synthesized["options"] == {"depth": 2, "dropout": 0.1234567, "max_time": 120.0}
     assert synthesized["options_from"] == "j"
+    args = "jobs synthesize d --no-wait --model ctgan --option epochs=3"
+    assert run(app, args.split()).exit_code == 0
+    assert synthesized["options"] == {"epochs": 3, "model": "ctgan"}
 
 
 @pytest.mark.parametrize(
