@@ -19,7 +19,7 @@ import numpy.typing as npt
 from models.condition_text import Part, nearest, split_condition
 from models.errors import Detail, InvalidCondition
 from models.schema import REPLACED, Column, Kind, Schema
-from models.table import Table, parse_number
+from models.table import Table, parse_number, plain_format
 
 MAX_CONDITIONS = 1_000
 _LAST_START = datetime(9998, 1, 1, tzinfo=UTC).timestamp()
@@ -221,7 +221,7 @@ def _span(word: str, column: Column) -> tuple[float, float | None]:
     form = column.datetime_format or "%Y-%m-%d"
     if (exact := _seconds(word, form)) is not None:
         return exact, None
-    clock = any(f"%{c}" in form.replace("%-", "%") for c in "HIMSfTX")
+    clock = any(f"%{c}" in plain_format(form) for c in "HIMSfTX")
     for iso in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"):
         if (exact := _seconds(word, iso)) is not None:
             return exact, None
@@ -238,7 +238,7 @@ def _span(word: str, column: Column) -> tuple[float, float | None]:
 
 def _seconds(word: str, form: str) -> float | None:
     try:
-        moment = datetime.strptime(word, form.replace("%-", "%"))
+        moment = datetime.strptime(word, plain_format(form))
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -317,7 +317,7 @@ def _step(column: Column) -> Fraction | None:
     """Distance between neighbouring values, None where there is no even grid."""
     if column.kind is not Kind.DATETIME:
         return Fraction(1) if column.kind is Kind.INTEGER else Fraction(1, 10**column.decimals)
-    form = (column.datetime_format or "").replace("%-", "%")
+    form = plain_format(column.datetime_format or "")
     if any(c in form for c in ("%f", "%z", "%Z")) or not any(c in form for c in ("%d", "%j", "%x", "%c")):
         return None
     for codes, step in ((("%S", "%T", "%X", "%c"), 1), (("%M", "%R"), 60), (("%H", "%I"), 3_600)):

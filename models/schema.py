@@ -40,7 +40,8 @@ class Column:
 
     categories: labels of a categorical, ordinal (in order) or boolean (false, true) column.
     minimum, maximum: bounds of a number; of a datetime, in its own format.
-    decimals: digits after the point; fixed_decimals: always that many (12.50), else at most.
+    decimals: digits after the point; fixed_decimals: always that many (12.50), else at most, and least_decimals at
+    least (5.0 beside 5.25: one). datetime_format: in strptime notation; `%-d`: not padded, `%3f`: milliseconds.
     missing_codes: spellings that mean missing ("" is a blank cell or a Parquet null); proposed, the custodian decides.
     storage: its type in Parquet. evidence: why the inference decided so (counts and names of rules).
     """
@@ -52,6 +53,7 @@ class Column:
     maximum: float | str | None = None
     decimals: int = 0
     fixed_decimals: bool = False
+    least_decimals: int = 0
     datetime_format: str | None = None
     missing_codes: tuple[str, ...] = ()
     storage: str = "string"
@@ -206,6 +208,9 @@ def column_from_json(raw: Any, where: tuple[str | int, ...]) -> Column:
     decimals = values.get("decimals", 0)
     if isinstance(decimals, bool) or not isinstance(decimals, int) or not 0 <= decimals <= 17:
         raise bad("decimals", "must be a whole number from 0 to 17")
+    least = values.get("least_decimals", 0)
+    if isinstance(least, bool) or not isinstance(least, int) or not 0 <= least <= 17:
+        raise bad("least_decimals", "must be a whole number from 0 to 17")
     if not isinstance(values.get("fixed_decimals", False), bool):
         raise bad("fixed_decimals", "must be true or false")
     if values.get("storage", "string") not in STORAGES:
@@ -300,5 +305,5 @@ def _outdated(old: Kind, new: str) -> tuple[str, ...]:
     if new == old or (old in LABELLED and new in LABELLED):
         return ()
     if old in NUMERIC and new in NUMERIC:
-        return ("decimals", "fixed_decimals") if new == Kind.INTEGER else ()
-    return ("categories", "minimum", "maximum", "decimals", "fixed_decimals", "datetime_format")
+        return ("decimals", "fixed_decimals", "least_decimals") if new == Kind.INTEGER else ()
+    return ("categories", "minimum", "maximum", "decimals", "fixed_decimals", "least_decimals", "datetime_format")

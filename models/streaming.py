@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.schema import Column, Schema
-from models.table import batch_rows, parse_number
+from models.table import batch_rows, parse_number, plain_format
 
 TYPED_BATCHES, TYPED_ROWS = 4, 1_024
 """A row group of a typed Parquet file holds at least so many batches and rows."""
@@ -178,7 +178,7 @@ def _floats(raw: pa.Array, limit: float) -> pa.Array:
 
 def _moments(raw: pa.Array, form: str) -> pa.Array:
     """Texts -> timestamps in microseconds, null where a text does not match the strptime format."""
-    form = form.replace("%-", "%")
+    form = plain_format(form)
     if set(re.findall("%.", form)) <= {"%Y", "%m", "%d", "%H", "%M", "%S"}:
         return pc.strptime(raw, format=form, unit="us", error_is_null=True)
     distinct = pc.dictionary_encode(raw)

@@ -9,6 +9,7 @@ pandas only inside functions (the service imports this module and must stay smal
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +31,7 @@ BATCH_CELLS = 64 * 1024
 """Cells per batch, the unit of streaming: counted in cells, a wide table needs no more memory than a long one."""
 PAGES_BYTES = 1024**2
 """Of one page of every column."""
+_FRACTION = re.compile(r"%([1-5]?)f")
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +154,7 @@ def parse_datetimes(words: pa.Array, form: str) -> npt.NDArray[np.float64]:
     """Texts -> seconds since 1970-01-01 (float64), NaN where a text does not match the strptime format."""
     import pandas as pd
 
-    stamps = pd.to_datetime(words.to_pandas(), format=form.replace("%-", "%"), errors="coerce", utc=True)
+    stamps = pd.to_datetime(words.to_pandas(), format=plain_format(form), errors="coerce", utc=True)
     seconds = np.array((stamps - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=np.float64)
     lost = np.flatnonzero(np.isnan(seconds))
     for i, word in zip(lost, words.take(pa.array(lost)).to_pylist(), strict=True):
@@ -165,19 +167,36 @@ def _early_or_late(word: str, form: str) -> float:
     import datetime as dt
 
     try:
-        moment = dt.datetime.strptime(word, form.replace("%-", "%"))
+        moment = dt.datetime.strptime(word, plain_format(form))
     except ValueError:
         return float("nan")
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)).total_seconds()
 
 
+def plain_format(form: str) -> str:
+    """A column's datetime format in strptime's own notation, which knows neither `%-d` nor `%3f`."""
+    return _FRACTION.sub("%f", form.replace("%-", "%"))
+
+
+def second_decimals(form: str) -> int:
+    """Digits of the fractions of a second that the format writes: `%f` six, `%3f` three."""
+    found = _FRACTION.search(form)
+    return 0 if found is None else int(found[1] or 6)
+
+
 def format_datetimes(seconds: npt.NDArray[np.float64], form: str) -> list[str]:
-    """Seconds since 1970-01-01 -> texts in the strptime format (`%-d`: without zero padding)."""
+    """Seconds since 1970-01-01 -> texts in the strptime format (`%-d`: without zero padding, `%3f`: milliseconds)."""
     import datetime as dt
 
     epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return [(epoch + dt.timedelta(seconds=float(s))).strftime(form) for s in seconds]
+    digits = second_decimals(form)
+    if not digits:
+        return [(epoch + dt.timedelta(seconds=float(s))).strftime(form) for s in seconds]
+    scale, out = 10**digits, []
+    for whole, part in (divmod(round(float(s) * scale), scale) for s in seconds):
+        out.append((epoch + dt.timedelta(seconds=whole)).strftime(_FRACTION.sub(f"{part:0{digits}d}", form)))
+    return out
 
 
 def format_numbers(numbers: npt.NDArray[np.float64], column: Column) -> list[str]:
@@ -187,7 +206,8 @@ def format_numbers(numbers: npt.NDArray[np.float64], column: Column) -> list[str
     texts = [f"{v:.{column.decimals}f}" for v in numbers]
     if column.fixed_decimals:
         return texts
-    return [t.rstrip("0").rstrip(".") if "." in t else t for t in texts]
+    spare = max(0, column.decimals - column.least_decimals)
+    return [(t[: len(t) - spare] + t[len(t) - spare :].rstrip("0")).rstrip(".") for t in texts]
 
 
 def write_values(values: Values, column: Column) -> pa.Array:

@@ -20,7 +20,7 @@ from models.encoding.surrogates import Surrogate, fit_surrogate, surrogate_from
 from models.errors import Detail, InvalidArtifact, InvalidCondition
 from models.progress import SILENT, Progress
 from models.schema import Column, Kind, Schema
-from models.table import Table, parse_datetimes, write_values
+from models.table import Table, parse_datetimes, second_decimals, write_values
 
 
 @dataclass(frozen=True)
@@ -291,7 +291,7 @@ def _bound(bound: float | str | None, column: Column, otherwise: float) -> float
 
 def _decimals(column: Column) -> int:
     if column.kind is Kind.DATETIME:
-        return 6 if "%f" in (column.datetime_format or "") else 0
+        return second_decimals(column.datetime_format or "")
     return column.decimals
 
 

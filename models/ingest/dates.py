@@ -58,7 +58,7 @@ def find_format(words: pa.Array, sample: Sequence[str], *, compact: bool = False
     for form in fitting:
         seconds = parse_datetimes(words, form)
         if np.isfinite(seconds).all():
-            for spelled in (form, *_unpadded(form)):
+            for spelled in (form, *_unpadded(form), *_shorter(form, sample[0])):
                 if _rewrites(words, seconds, spelled):
                     kept.append(spelled)
                     break
@@ -72,6 +72,15 @@ def _unpadded(form: str) -> list[str]:
     dates = re.sub(r"%([dm])", r"%-\1", form)
     hours = re.sub(r"%([HI])", r"%-\1", form)
     return list(dict.fromkeys([dates, hours, re.sub(r"%([HI])", r"%-\1", dates)]))
+
+
+def _shorter(form: str, word: str) -> list[str]:
+    """The same format with as many digits of a second's fraction as the word has, e.g. milliseconds."""
+    digits = re.search(r":\d\d\.(\d{1,5})(?!\d)", word)
+    if "%f" not in form or digits is None:
+        return []
+    short = form.replace("%f", f"%{len(digits[1])}f")
+    return [short, *_unpadded(short)]
 
 
 def _rewrites(words: pa.Array, seconds: npt.NDArray[np.float64], form: str) -> bool:

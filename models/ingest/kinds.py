@@ -124,7 +124,7 @@ def _datetime(present: Words, storage: str | None, *, compact: bool) -> Verdict 
 def _numeric(name: str, present: Words, storage: str | None) -> Verdict:
     numbers = present.numbers
     integral = bool((numbers == np.round(numbers)).all()) and bool(np.abs(numbers).max() < 2**62)
-    spelled, fixed = decimals_of(present)
+    spelled, fixed, least = decimals_of(present)
     if integral and spelled == 0:
         if key := _integer_key(name, present, numbers):
             return Verdict(Kind.IDENTIFIER, *key, {"storage": storage or "int64"})
@@ -139,6 +139,7 @@ def _numeric(name: str, present: Words, storage: str | None) -> Verdict:
         "maximum": _bound(numbers.max(), integral),
         "decimals": spelled,
         "fixed_decimals": fixed,
+        "least_decimals": least,
         "storage": storage or ("int64" if integral and spelled == 0 else "double"),
     }
     warnings = _number_warnings(name, present, numbers)
@@ -179,8 +180,9 @@ def _number_warnings(name: str, present: Words, numbers: npt.NDArray[np.float64]
     return tuple(out)
 
 
-def decimals_of(present: Words) -> tuple[int, bool]:
-    """(digits after the point at most, whether all have that many on purpose). Float noise is cut at 15 digits."""
+def decimals_of(present: Words) -> tuple[int, bool, int]:
+    """(digits after the point at most, whether all have that many on purpose, or at least so many: 5.0 beside 5.25).
+    Float noise is cut at 15 digits."""
     words = present.words
     if pc.any(pc.match_substring(words, "e", ignore_case=True)).as_py():
         import decimal
@@ -195,10 +197,14 @@ def decimals_of(present: Words) -> tuple[int, bool]:
     digits = pc.if_else(pc.less(point, 0), 0, digits).to_numpy(zero_copy_only=False)
     most = int(digits.max())
     if most == 0:
-        return 0, False
-    fixed = bool((digits == most).all()) and bool(pc.any(pc.ends_with(words, "0")).as_py())
+        return 0, False, 0
+    padded = bool(pc.any(pc.and_(pc.ends_with(words, "0"), pc.greater_equal(point, 0))).as_py())
+    fixed = padded and bool((digits == most).all())
     before = max(1, int(np.floor(np.log10(max(1.0, float(np.abs(present.numbers).max()))))) + 1)
-    return (most, fixed) if fixed and most <= 17 else (min(most, max(1, 15 - before)), False)
+    if fixed and most <= 17:
+        return most, True, 0
+    most = min(most, max(1, 15 - before))
+    return most, False, min(int(digits.min()), most) if padded else 0
 
 
 def _integer_key(name: str, present: Words, numbers: npt.NDArray[np.float64]) -> tuple[str, str] | None:

@@ -17,7 +17,8 @@ from models.errors import InvalidData
 from models.ingest import check_schema, infer_schema
 from models.ingest.counting import count_words
 from models.schema import Column, Dialect, Kind, Schema, schema_from_json
-from models.table import Table, write_values
+from models.streaming import typed
+from models.table import Table, read_values, write_values
 
 N = 200
 
@@ -101,6 +102,21 @@ def test_decimals(values: list[str], decimals: int, fixed: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "least"),
+    [
+        ([str(float(v)) for v in draw(0, 10, 2)], 1),  # 5.0 beside 5.25, as pandas writes them
+        (["5", *[f"{float(v):g}" for v in draw(0, 10, 2)]], 0),
+        ([v.rstrip("0").rstrip(".") + "1" for v in draw(0, 10, 2)], 0),
+    ],
+)
+def test_numbers_keep_the_decimals_that_all_have(values: list[str], least: int) -> None:
+    column = one(values)
+    assert (column.fixed_decimals, column.least_decimals) == (False, least)
+    spelled = write_values(read_values(pa.array(values), column), column).to_pylist()
+    assert spelled == values
+
+
+@pytest.mark.parametrize(
     ("name", "values", "rule"),
     [
         ("Record_Number", [str(i + 1) for i in range(N)], "row_number"),
@@ -170,6 +186,19 @@ def test_dates(form: str) -> None:
     assert (column.kind, column.datetime_format) == (Kind.DATETIME, form)
     assert (column.minimum, column.maximum) == (moments[0].strftime(form), moments[-1].strftime(form))
     assert column.storage == ("timestamp" if "H" in form or "I" in form else "date")
+
+
+@pytest.mark.parametrize(
+    ("form", "digits"), [("%Y-%m-%d %H:%M:%S.%3f", 3), ("%Y-%m-%dT%H:%M:%S.%3fZ", 3), ("%d.%m.%Y %-H:%M:%S.%1f", 1)]
+)
+def test_fractions_of_a_second_keep_their_digits(form: str, digits: int) -> None:
+    moments = [MOMENT + timedelta(days=i, seconds=13 * i, milliseconds=1000 * i // 7) for i in range(N)]
+    words = [m.strftime(form.replace(f"%{digits}f", f"{m.microsecond:06d}"[:digits])) for m in moments]
+    column = one(words)
+    assert (column.kind, column.datetime_format, column.storage) == (Kind.DATETIME, form, "timestamp")
+    got = read_values(pa.array(words), column)
+    assert write_values(got, column).to_pylist() == words
+    assert typed(pa.array(words), column).cast(pa.string()).to_pylist()[1][:19] == str(moments[1])[:19]
 
 
 def test_ambiguous_dates_are_read_day_first_and_say_so() -> None:
