@@ -330,3 +330,20 @@ def test_a_wide_table_stays_below_three_megabytes() -> None:
 
 def test_verdict_counts_the_headline_figures() -> None:
     assert "Of 1 headline figure 0 read as real rows do, 1 comes close." in render(report())
+
+
+def test_rules_and_their_cost() -> None:
+    assert 'id="rules"' not in render(report())
+    rules: dict[str, Any] = {
+        "broken": [{"rule": "age < 16 -> sex = <b>", "training_rows": 1_205, "synthetic_rows": 0}],
+        "training": 9_000,
+        "synthetic": 10_000,
+    }
+    page = render(report(rules=rules))
+    assert "age &lt; 16 -&gt; sex = &lt;b&gt;" in page
+    assert "1,205" in page
+    assert "drawn again," not in page.split('id="rules"')[1].split("</section>")[0]
+    cost = {"rows": 10_000, "redrawn_share": 0.0312, "draws_per_row": 1.0345, "conditioned_rows": 7, "rules": []}
+    page = render(report(rules={**rules, "cost": cost}))
+    assert "3.12% of the rows were drawn again, 1.034 draws a row" in page or "1.035 draws a row" in page
+    assert "7 rows broke a rule time and again" in page

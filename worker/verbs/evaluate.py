@@ -10,6 +10,7 @@ from models.balance import parse_balance, parts, rebalanced, values_in
 from models.conditions import parse_conditions
 from models.evaluation import evaluate
 from models.rng import stream
+from models.rules import counts, parse_rules
 from models.synthesize import split
 from models.table import Table
 from worker.reporting import Reporter
@@ -48,6 +49,11 @@ def assess(
     found = dict(evaluation.to_json())
     if spec.get("balance"):
         found["meta"]["balance"] = spec["balance"]
+    if rules := parse_rules(real.schema):
+        broken = [counts(rules, table) for table in (train, synthetic)]
+        each = zip(rules, *broken, strict=True)
+        told = [{"rule": rule.text, "training_rows": a, "synthetic_rows": b} for rule, a, b in each]
+        found["sections"]["rules"] = {"broken": told, "training": len(train), "synthetic": len(synthetic)}
     return found
 
 

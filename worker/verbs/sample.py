@@ -19,7 +19,7 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
         return impute.run(synthesizer, job, folder, progress)
     progress.step("sample")
     warnings = warned(synthesizer, spec, progress)
-    write_sample(
+    costs = write_sample(
         synthesizer,
         folder / "out" / "sample.parquet",
         rows=spec["rows"],
@@ -29,4 +29,4 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
         balance=spec.get("balance"),
         start=spec.get("start", 0),
     )
-    return {"rows": spec["rows"], "warnings": warnings}
+    return {"rows": spec["rows"], "warnings": warnings, **costs}

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from models.balance import parse_balance
 from models.conditions import parse_conditions
+from models.gan.ruling import Costs
 from models.schema import schema_from_json
 from models.support import warnings_of
 from models.synthesize import Synthesizer, sample_batches
@@ -70,13 +71,16 @@ def write_sample(
     progress: Reporter,
     balance: Mapping[str, Any] | None = None,
     start: int = 0,
-) -> None:
+) -> dict[str, Any]:
     """Draw `rows` rows from row `start` on into a Parquet file, a row group in memory at a time. Rows depend on the
-    seed and their number alone, so the rows of a sample can be drawn anywhere."""
+    seed and their number alone, so the rows of a sample can be drawn anywhere. -> what the schema's rules cost, as
+    `rules`, if it has any."""
     conditions = parse_conditions(where, synthesizer.schema)
     shares = None if balance is None else parse_balance(balance, synthesizer.schema, conditions)
+    costs = Costs()
     with StoredWriter(path, synthesizer.schema.names) as writer:
         for batch in sample_batches(
-            synthesizer, rows, where=conditions, balance=shares, seed=seed, start=start, progress=progress
+            synthesizer, rows, where=conditions, balance=shares, seed=seed, start=start, progress=progress, costs=costs
         ):
             writer.write(batch)
+    return {"rules": costs.to_json()} if synthesizer.schema.rules else {}

@@ -39,7 +39,7 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
     progress.step("sample")
     warnings = warned(synthesizer, spec, progress)
     path = folder / "out" / "sample.parquet"
-    write_sample(
+    costs = write_sample(
         synthesizer,
         path,
         rows=spec["rows"],
@@ -50,11 +50,14 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
     )
     synthetic = read_stored(path, job["schema"], EVALUATED_ROWS)
     evaluation = assess(real, synthetic, spec, options.holdout, options.seed, progress)
+    if costs:
+        evaluation["sections"]["rules"]["cost"] = costs["rules"]
     return {
         "schema": job["schema"],
         "manifest": synthesizer.manifest,
         "rows": spec["rows"],
         "warnings": warnings,
+        **costs,
         "evaluation": evaluation,
     }
 

@@ -92,8 +92,10 @@ def _sample(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mappi
 
 
 def _remarks(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """What the sample's record tells beside ids: warnings, and the cells that an imputation filled, by column."""
-    return {name: outcome[name] for name in ("warnings", "filled") if name in outcome}
+    """What the sample's record tells beside ids: warnings, what the schema's rules cost, and the cells that an
+    imputation filled, by column.
+    """
+    return {name: outcome[name] for name in ("warnings", "rules", "filled") if name in outcome}
 
 
 def _evaluate(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:

@@ -58,6 +58,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "of": {part: [m for m in views if m["section"] == part] for part in PARTS},
         "roc": series.roc(sections.get("utility")),
         "calibration": series.calibration(sections.get("utility")),
+        "rules": {"cost": None, **sections["rules"]} if sections.get("rules") else None,
         "training": training(manifest),
         "distances": series.distances(sections.get("disclosure")),
         "warnings": report["sample"].get("warnings") or [],
