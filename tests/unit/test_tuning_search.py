@@ -225,3 +225,13 @@ def test_what_is_worse_than_half_of_the_others_is_pruned() -> None:
     assert not suggest(parse_space({"depth": {"low": 1, "high": 16}}), past, {}, **asked).worse(5, 12.0)
     assert suggest(parse_space({"depth": {"low": 1, "high": 16}}), past, {}, **asked).worse(5, 13.0)
     assert not suggest(parse_space({"depth": {"low": 1, "high": 16}}), past[:3], {}, **asked).worse(5, 13.0)
+
+
+def test_model_ctgan_is_searched_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "fit", fit)
+    shared = FitOptions(seed=5, threads=1, model="ctgan", epochs=2, batch=40)
+    found = tune(table(), options=shared, tuning=options(trials=3, space={"hidden": [8, 16], "pac": [4, 8]}))
+    assert {t.state for t in found.trials} == {"succeeded"}
+    assert found.options["model"] == "ctgan"
+    assert FitOptions.from_json(dict(found.options)).epochs == 2
+    assert set(found.options) <= {"model", "epochs", "batch", "hidden", "pac"}
