@@ -14,7 +14,7 @@ import torch
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
 from models.gan.adversarial import OUT_OF_TIME, Game, adversarial_phase
-from models.gan.calibration import calibrate, settle
+from models.gan.calibration import settle
 from models.gan.network import Generator
 from models.gan.orders import drawing_order
 from models.gan.pairs import NO_PAIRS, find_pairs
@@ -25,7 +25,7 @@ from models.options import FitOptions
 from models.progress import Progress
 from models.rng import key, stream
 
-FIXED = 0.5
+FIXED = 0.75
 """Share of training rows whose known slots are a prefix of the plain drawing order."""
 
 
@@ -90,7 +90,6 @@ def fit_generator(
     deadline = time.monotonic() + left
     model.load_state_dict(trainer.best if plan.select == "validation" else trainer.ema, strict=False)
     model.fold()
-    calibrate(trainer, order, progress)
     pairs = find_pairs(codes, layout, progress)
     settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
     adversarial: dict[str, Any] = {

@@ -100,11 +100,6 @@ class Generator(nn.Module):
         cells, unknown = self.embed[: self.basis.functions], self.embed[self.basis.functions :]
         return torch.cat([self.basis.expand(cells), unknown]), self.basis.expand(self.head)
 
-    def slot_logits(self, index: Tensor, start: int, stop: int) -> Tensor:
-        """Logits of the cells start..stop alone: (B, stop - start)."""
-        embed, head = self._tables()
-        return self._logits(self._body(index, embed, None), head[start:stop], self.head_bias[start:stop])
-
     def _body(self, index: Tensor, embed: Tensor, noise: torch.Generator | None) -> Tensor:
         h = F.embedding_bag(index, embed, mode="sum") + self.bias
         for block in self.stack.blocks():
