@@ -33,7 +33,8 @@ from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding
 from models.errors import InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
 from models.gan.fitting import fit_generator
-from models.gan.impute import Imputed, impute_table
+from models.gan.impute import Imputed
+from models.gan.mending import impute_within_rules
 from models.gan.network import Generator
 from models.gan.pairs import NO_PAIRS, check_pairs
 from models.gan.plan import Plan, device, make_plan, precision, resolution, threads
@@ -315,7 +316,8 @@ def impute(
 
     data: Table or pandas DataFrame with the synthesizer's columns. columns: those to fill (None: all modelled ones).
     codes: missing codes to fill (None: every one), so that a code with a meaning of its own, such as "not applicable",
-    can be left. Another seed is another draw. All other cells keep their spelling. The result holds REAL rows.
+    can be left. Another seed is another draw. All other cells keep their spelling; the schema's rules hold where the
+    known cells let them. The result holds REAL rows.
 
     Raises InvalidInput for other columns, InvalidSchema and InvalidData (column and line) for a cell that the
     synthesizer's schema does not allow, Cancelled. A label that the schema knows and no training row had tells nothing
@@ -324,7 +326,7 @@ def impute(
     table = _as_table(data)
     options = FitOptions.from_json(synthesizer.manifest["options"])
     with _threads(threads(options)):
-        return impute_table(
+        return impute_within_rules(
             synthesizer.encoding, sampler_of(synthesizer, progress), table, columns, codes, seed, progress
         )
 

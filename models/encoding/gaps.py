@@ -116,7 +116,7 @@ def _read_group(
     text, wanted = None, {}
     absent = np.ones(len(table), bool)
     for name in names:
-        column = _merged(encoding.schema[name], table.schema[name])
+        column = merged(encoding.schema[name], table.schema[name])
         raw = table.data.column(name).cast(pa.string())
         values = read_values(raw, column)
         _check_range(values, column)
@@ -126,10 +126,10 @@ def _read_group(
         text = raw if text is None else pc.if_else(pa.array(absent & (values.missing < 0)), raw, text)
         absent &= values.missing >= 0
     first = encoding.schema[names[0]]
-    return Group(first, text, read_values(text, _merged(first, table.schema[names[0]])), wanted)
+    return Group(first, text, read_values(text, merged(first, table.schema[names[0]])), wanted)
 
 
-def _merged(own: Column, given: Column) -> Column:
+def merged(own: Column, given: Column) -> Column:
     """The synthesizer's column, with the missing codes that only this table has behind its own."""
     more = [c for c in given.missing_codes if c not in own.missing_codes and c not in (own.categories or ())]
     return replace(own, missing_codes=(*own.missing_codes, *more))

@@ -18,19 +18,28 @@ from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
 from models.encoding.gaps import Family, fill, read_families
 from models.errors import Detail, InvalidInput
+from models.gan.network import pieces
 from models.gan.sampler import BLOCK, Sampler, pick
 from models.imputation import check_columns
 from models.progress import SILENT, Progress
 from models.rng import stream
 from models.table import Table, Values
 
+ROWS = 8_192
+"""Rows by which a slot is calibrated, at most."""
+FEW = 200
+"""Rows below which it is not."""
+
 
 @dataclass(frozen=True, eq=False)
 class Imputed:
-    """table: as it was given but for the filled cells. filled: cells filled, by column."""
+    """table: as it was given but for the filled cells. filled: cells filled, by column. broken: rows with filled cells
+    that break a rule of the schema, since their known cells leave nothing else.
+    """
 
     table: Table
     filled: Mapping[str, int]
+    broken: int = 0
 
 
 def impute_table(
@@ -41,8 +50,10 @@ def impute_table(
     codes: Sequence[str] | None,
     seed: int,
     progress: Progress = SILENT,
+    *,
+    calibrated: bool = True,
 ) -> Imputed:
-    """See models.synthesize.impute. sampler: None where the encoding has no slots."""
+    """See models.synthesize.impute; rules are not looked at. sampler: None where the encoding has no slots."""
     families = read_families(encoding, table, _chosen(encoding, table, columns), codes)
     slots, rows = len(encoding.layout.sizes), len(table)
     small = np.uint8 if max(encoding.layout.sizes, default=0) <= 256 else np.int16
@@ -53,18 +64,20 @@ def impute_table(
         if family.cells.sizes:
             cells[sure, own] = family.cells.encode(Values(values.values[sure], values.missing[sure]))
             known[:, own], wanted[:, own] = sure[:, None], family.drawn[:, None]
+    shifts = {} if sampler is None or not calibrated else _shifts(sampler, cells, known, wanted)
     for number in range(-(-rows // BLOCK)):
         last = min(rows, (number + 1) * BLOCK)
         at = number * BLOCK + np.flatnonzero(wanted[number * BLOCK : last].any(1))
         if sampler is not None and len(at):
             limits = _limits(encoding, families, at, sampler)
-            cells[at] = _complete(sampler, cells[at], known[at], wanted[at], _uniforms(sampler, seed, at), limits)
+            u = _uniforms(sampler, seed, at)
+            cells[at] = _complete(sampler, cells[at], known[at], wanted[at], u, limits, shifts)
         progress.update(last / rows, f"{last} rows", rows=last)
     data, filled = table.data, dict[str, int]()
     for family in families:
         name = family.cells.column.name
-        u = stream(seed, "impute", name).random((rows, 2))
-        data, more = fill(data, family, cells[:, encoding.slots[name]], u)
+        within = stream(seed, "impute", name).random((rows, 2))
+        data, more = fill(data, family, cells[:, encoding.slots[name]], within)
         filled |= more
     return Imputed(Table(table.schema, data), {n: filled[n] for n in table.schema.names if n in filled})
 
@@ -110,6 +123,7 @@ def _complete(
     wanted: Array,
     u: Tensor,
     limits: Mapping[int, tuple[Tensor, Tensor]],
+    shifts: Mapping[int, Tensor],
 ) -> Array:
     """Draw the wanted cells of some rows given their known ones, never as missing.
 
@@ -117,9 +131,8 @@ def _complete(
     """
     layout, device = sampler.layout, sampler.device
     here, sure, want = (torch.from_numpy(a).to(device) for a in (cells.astype(np.int64), known, wanted))
-    h = sampler.start.expand(len(cells), -1).clone()
-    for slot in range(len(layout.sizes)):
-        h += sampler.entry[slot][here[:, slot]] * sure[:, slot, None]
+    h = _entered(sampler, here, sure)
+    slots = range(len(layout.sizes))
     for slot in sampler.order:
         sampler.progress.check()
         at = torch.nonzero(want[:, slot])[:, 0]
@@ -137,7 +150,51 @@ def _complete(
         if limit is not None:
             case, allowed = limit[0][at], limit[1]
             possible = possible * (allowed.amax(2)[case] if coarse is None else allowed[case, coarse])
+        if slot in shifts:
+            p = p * shifts[slot]
         # A value always comes out, however sure the generator is that the cell is missing.
-        here[at, slot] = pick(p.double().clamp_min(1e-30) * possible, u[at, slot].double())
+        p = sampler.pairs.apply(p.double().clamp_min(1e-30), slot, here[at], slots, possible, sure[at])
+        here[at, slot] = pick(p, u[at, slot].double())
+        sure[at, slot] = True
         h[at] += sampler.entry[slot][here[at, slot]]
     return np.asarray(here.cpu().numpy(), cells.dtype)
+
+
+def _entered(sampler: Sampler, cells: Tensor, known: Tensor) -> Tensor:
+    """First-layer sums (B, H) of rows of which some cells are known."""
+    h = sampler.start.expand(len(cells), -1).clone()
+    for slot in range(cells.shape[1]):
+        h += sampler.entry[slot][cells[:, slot]] * known[:, slot, None]
+    return h
+
+
+@torch.no_grad()
+def _shifts(sampler: Sampler, cells: Array, known: Array, wanted: Array) -> dict[int, Tensor]:
+    """By wanted slot: factors (K,) of its probabilities, so that their mean over rows where the cell is known, as if it
+    were not, is what the cells there are.
+
+    The generator is calibrated for rows that it draws from the start; given nearly whole rows it is slightly off.
+    """
+    layout, device, out = sampler.layout, sampler.device, dict[int, Tensor]()
+    for slot in np.flatnonzero(wanted.any(0)):
+        values = layout.sizes[slot] - (layout.missing[slot] if layout.missing else 0)
+        rows = np.flatnonzero(known[:, slot] & (cells[:, slot] < values))
+        if layout.parents[slot] >= 0 or len(rows) < FEW:
+            continue
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, ROWS).astype(np.int64))]
+        others = known[rows]
+        others[:, slot] = False
+        others[:, np.array(layout.parents) == slot] = False
+        here = torch.from_numpy(cells[rows].astype(np.int64)).to(device)
+        h = _entered(sampler, here, torch.from_numpy(others).to(device))
+        p = torch.cat([sampler.probabilities(part, int(slot), None)[:, :values] for part in pieces(h, BLOCK)])
+        count = torch.bincount(here[:, slot], minlength=values)
+        log = torch.zeros(values, device=device)
+        for _ in range(6):
+            q = p * log.exp()
+            mean = (q / q.sum(1, keepdim=True)).mean(0)
+            # Cells that are too rare to be told from noise move less.
+            step = ((count / len(rows) + 1e-7) / (mean + 1e-7)).log() * (count / (count + 10))
+            log = (log + step).clamp(-2, 2)
+        out[int(slot)] = torch.cat([log.exp(), torch.ones(layout.sizes[slot] - values, device=device)])
+    return out

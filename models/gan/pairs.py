@@ -138,25 +138,37 @@ class PairMask:
             forbidden[torch.from_numpy(row), torch.from_numpy(local[mine, 1])] = 1.0
             self.masks[int(slot)] = _Mask(tuple(partners.tolist()), tuple(start.tolist()), forbidden.to(device))
 
-    def allowed(self, slot: int, cells: Tensor, drawn: Sequence[int]) -> Tensor | None:
-        """Cells (B, S) of which the slots `drawn` are known -> which cells of this slot go with them, bool (B, K)."""
+    def allowed(self, slot: int, cells: Tensor, drawn: Sequence[int], known: Tensor | None = None) -> Tensor | None:
+        """Cells (B, S) of which the slots `drawn` are known -> which cells of this slot go with them, bool (B, K).
+
+        known (B, S): where given, the cells that count.
+        """
         mask = self.masks.get(slot)
         if mask is None:
             return None
-        known = set(drawn)
-        at = [(p, s) for p, s in zip(mask.partners, mask.start, strict=True) if p in known]
+        there = set(drawn)
+        at = [(p, s) for p, s in zip(mask.partners, mask.start, strict=True) if p in there]
         if not at:
             return None
         index = cells[:, [p for p, _ in at]] + torch.tensor([s for _, s in at], device=cells.device)
-        return F.embedding_bag(index, mask.forbidden, mode="sum") == 0
+        counted = None if known is None else known[:, [p for p, _ in at]].to(mask.forbidden.dtype)
+        return F.embedding_bag(index, mask.forbidden, mode="sum", per_sample_weights=counted) == 0
 
-    def apply(self, p: Tensor, slot: int, cells: Tensor, drawn: Sequence[int], within: Tensor | None = None) -> Tensor:
+    def apply(
+        self,
+        p: Tensor,
+        slot: int,
+        cells: Tensor,
+        drawn: Sequence[int],
+        within: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Tensor:
         """Probabilities p (B, K) without the impossible cells, times within (a condition's mass).
 
         Rows of which nothing would be left keep p times within.
         """
         free = p if within is None else p * within
-        allowed = self.allowed(slot, cells, drawn)
+        allowed = self.allowed(slot, cells, drawn, known)
         if allowed is None:
             return free
         total = (p * allowed).sum(1, keepdim=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from models.errors import InvalidData, InvalidInput, InvalidSchema
 from models.options import FitOptions
-from models.schema import Column, Kind, Schema
+from models.schema import Column, Kind, RuleText, Schema
 from models.synthesize import Synthesizer, fit, impute
 from models.table import Table
 
@@ -138,6 +140,27 @@ def test_labels_that_training_never_had_say_nothing(synthesizer: Synthesizer) ->
     done = impute(synthesizer, table(data))
     assert set(done.table.data.column("group").to_pylist()) == {"never seen"}
     assert done.table.values("noisy").missing.max() == -1
+
+
+def test_filled_cells_keep_the_rules_of_the_schema(synthesizer: Synthesizer) -> None:
+    data = rows(1_500, seed=8) | {"noisy": [""] * 1_500}
+    free = impute(synthesizer, table(data)).table.data
+    rule = RuleText(("group = a",), ("noisy in (a, b)",))
+    odd = RuleText(("group = b",), ("half = high",))
+
+    def breaks(made: pa.Table) -> int:
+        pairs = zip(made.column("group").to_pylist(), made.column("noisy").to_pylist(), strict=True)
+        return sum(group == "a" and noisy not in ("a", "b") for group, noisy in pairs)
+
+    assert breaks(free) > 0
+    for rules, broken in (((rule,), 0), ((rule, odd), data["group"].count("b"))):
+        schema = replace(SCHEMA, rules=rules)
+        ruled = replace(synthesizer, schema=schema, encoding=replace(synthesizer.encoding, schema=schema))
+        done = impute(ruled, table(data))
+        assert breaks(done.table.data) == 0
+        assert done.broken == broken  # what known cells break cannot be mended
+        untouched = [n for n in SCHEMA.names if n != "noisy"]
+        assert done.table.data.select(untouched).equals(free.select(untouched))
 
 
 def test_what_does_not_fit_is_refused_with_its_place(synthesizer: Synthesizer) -> None:

@@ -20,6 +20,11 @@ NOTHING_FILLED = {
     "message": "No cell was filled: none of the asked columns has a missing cell of the asked codes.",
     "hint": "Name the codes that mean missing in the dataset's schema (`missing_codes`).",
 }
+RULES_BROKEN = {
+    "code": "rules_broken",
+    "message": "Some rows with filled cells break a rule of the schema: their known cells leave nothing else.",
+    "hint": "Correct these rows in the table, or the rule in the schema.",
+}
 
 
 def run(synthesizer: Synthesizer, job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
@@ -30,7 +35,8 @@ def run(synthesizer: Synthesizer, job: dict[str, Any], folder: Path, progress: R
     progress.step("sample")
     done = impute(synthesizer, table, asked["columns"], codes=asked["codes"], seed=spec["seed"], progress=progress)
     write_parquet(done.table.data, folder / "out" / "sample.parquet")
-    warnings = [REAL_RECORDS] if any(done.filled.values()) else [REAL_RECORDS, NOTHING_FILLED]
+    found = ((True, REAL_RECORDS), (not any(done.filled.values()), NOTHING_FILLED), (done.broken > 0, RULES_BROKEN))
+    warnings = [warning for holds, warning in found if holds]
     for warning in warnings:
         progress.event("warning", warning)
     return {"rows": len(table), "warnings": warnings, "filled": {n: c for n, c in done.filled.items() if c}}
