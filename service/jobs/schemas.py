@@ -142,6 +142,8 @@ class EventOut(BaseModel):
 
 class Estimates(BaseModel):
     seconds: float = Field(description="Rough wall clock time on two cores.")
+    seconds_low: float = Field(description="It hardly takes less than this,")
+    seconds_high: float = Field(description="nor more than this, on two idle cores.")
     memory_bytes: int = Field(description="Rough peak of the job's process.")
     sample_bytes: int = Field(description="Rough size of the sample as CSV.")
 

@@ -33,7 +33,10 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Resolved:
-    """A job that can be enqueued. spec["schema"] freezes the schema: a later change must not alter a running job."""
+    """A job that can be enqueued. spec["schema"] freezes the schema: a later change must not alter a running job.
+
+    rows, columns: of its sample. table_rows: of the real table, where it reads one.
+    """
 
     kind: str
     spec: dict[str, Any]
@@ -42,6 +45,7 @@ class Resolved:
     dataset_id: str | None = None
     synthesizer_id: str | None = None
     sample_id: str | None = None
+    table_rows: int | None = None
 
 
 def resolve(session: Session, tenant_id: str, request: JobRequest, settings: Settings) -> Resolved:
@@ -88,7 +92,7 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
         "schema": dataset.schema,
         "schema_version": dataset.schema_version,
     }
-    return Resolved("synthesize", spec, rows, len(schema.columns), dataset_id=dataset.id)
+    return Resolved("synthesize", spec, rows, len(schema.columns), dataset_id=dataset.id, table_rows=dataset.row_count)
 
 
 def _tune(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:

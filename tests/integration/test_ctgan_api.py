@@ -54,7 +54,7 @@ def test_its_synthesizer_neither_balances_nor_imputes(client: TestClient, mine: 
 
 
 def test_an_estimate_grows_with_the_epochs(client: TestClient, mine: Any) -> None:
-    dataset = mine.dataset()
+    dataset = mine.dataset(row_count=50_000)
 
     def seconds(**options: Any) -> float:
         body = {"kind": "synthesize", "dataset_id": dataset, "rows": 50_000, "options": options}

@@ -19,7 +19,9 @@ from service.db.base import new_id
 from service.db.tables import Dataset, Idempotency, Job, Synthesizer, Tenant
 from service.jobs import events as sse
 from service.jobs import lifecycle, repository
+from service.jobs.estimates import estimate
 from service.jobs.lifecycle import Event, StepReport
+from service.jobs.specs import Resolved
 from service.main import create_app
 from service.settings import Settings
 
@@ -201,7 +203,8 @@ def test_dry_run_stores_nothing(world: World) -> None:
     assert plan["spec"]["rows"] == 1000
     assert plan["spec"]["seed"] == 5
     assert plan["queue"] == "gpu"
-    assert plan["estimates"]["seconds"] > 0
+    seconds = plan["estimates"]
+    assert 0 < seconds["seconds_low"] < seconds["seconds"] < seconds["seconds_high"]
     assert plan["estimates"]["memory_bytes"] > 0
     assert world.jobs() == 0
 
@@ -209,9 +212,25 @@ def test_dry_run_stores_nothing(world: World) -> None:
 def test_the_estimate_respects_a_limit_on_training(world: World) -> None:
     seconds = [
         world.post(200, params={"dry_run": "true"}, rows=1000, options=options)["estimates"]["seconds"]
-        for options in ({}, {"max_time": 5}, {"max_time": 100_000})
+        for options in ({}, {"max_time": 1}, {"max_time": 100_000})
     ]
     assert seconds[1] < seconds[0] == seconds[2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "measured"),
+    [(32_561, 15, 52), (27_253, 24, 83), (63_388, 17, 65), (119_390, 32, 160), (1_309, 14, 21), (918, 12, 20)],
+)
+def test_estimates_meet_what_was_measured(rows: int, columns: int, measured: float) -> None:
+    """bench/README.md, tables on idle cores."""
+    job = Resolved("synthesize", {"options": {}}, rows, columns, table_rows=rows)
+    found = estimate(job)
+    assert found.seconds == pytest.approx(measured, rel=0.15)
+    assert found.seconds_low < measured < found.seconds_high
+    few = estimate(Resolved("synthesize", {"options": {"steps": 100}}, rows, columns, table_rows=rows))
+    assert few.seconds < found.seconds
+    more = estimate(Resolved("synthesize", {"options": {}}, 100 * rows, columns, table_rows=rows))
+    assert more.seconds > found.seconds + 98 * rows * columns / 240_000
 
 
 def test_the_same_key_gives_the_same_job(world: World) -> None:
