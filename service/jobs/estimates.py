@@ -55,7 +55,7 @@ def estimate(job: Resolved) -> Estimates:
 
 def _work(job: Resolved) -> float:
     """Seconds of a synthesize job on the same table, its start left out."""
-    return CELL_SECONDS * job.columns * (job.table_rows or job.rows) ** ROWS_POWER
+    return CELL_SECONDS * job.columns * math.pow(job.table_rows or job.rows, ROWS_POWER)
 
 
 def _training(job: Resolved) -> float:
