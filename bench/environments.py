@@ -28,8 +28,9 @@ ENVIRONMENTS = {
     "arf": Environment(("arfpy==0.1.1", "numpy<2", "pandas<2.3", "scikit-learn<1.6", "scipy<1.14")),
     # transformers imports torchvision where it is there, and that does not load beside a torch without CUDA.
     "mostly": Environment(("mostlyai-engine==2.7.3",), ("torchvision", "torchaudio")),
+    "nrgboost": Environment(("nrgboost==0.0.3",)),
 }
-PEERS = {"ctgan": "ctgan", "tvae": "ctgan", "arf": "arf", "mostly": "mostly"}
+PEERS = {"ctgan": "ctgan", "tvae": "ctgan", "arf": "arf", "mostly": "mostly", "nrgboost": "nrgboost"}
 """Environment of each peer."""
 
 
