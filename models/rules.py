@@ -109,13 +109,35 @@ def parse_rules(schema: Schema) -> tuple[Rule, ...]:
 def check_rules(schema: Schema) -> None:
     """Raises InvalidSchema where a rule is wrong, or where the rules contradict one another."""
     rules = parse_rules(schema)
-    if rules and reconcile(rules, schema, ()) is None:
+    if _contradictory(rules, schema, ()):
         places = [Detail(("rules", i), "cannot hold together with the others") for i in range(len(rules))]
         raise InvalidSchema(
             "The rules contradict each other: no row can meet them all.",
             hint="Look for two rules that apply to the same rows and ask for different values.",
             errors=places[:20],
         )
+
+
+def check_conditions(schema: Schema, conditions: Sequence[Condition]) -> None:
+    """Raises InvalidCondition where no row can meet the conditions and the schema's rules."""
+    if conditions and _contradictory(parse_rules(schema), schema, conditions):
+        raise refused("they cannot hold together with the conditions")
+
+
+def refused(what: str) -> InvalidCondition:
+    """That the rules cannot be kept."""
+    return InvalidCondition(
+        f"The rules of the schema cannot be kept: {what}.",
+        hint="Change the conditions, or the rules of the schema and train again.",
+        errors=[Detail(("rules",), what)],
+    )
+
+
+def _contradictory(rules: Sequence[Rule], schema: Schema, given: Sequence[Condition]) -> bool:
+    try:
+        return bool(rules) and reconcile(rules, schema, given) is None
+    except Undecided:
+        return False
 
 
 def _parts(text: str, schema: Schema) -> list[Condition | Comparison]:
@@ -166,23 +188,30 @@ def _compared(left: Column, operator: str, right: Column) -> Comparison:
     return Comparison(left.name, operator, right.name)
 
 
+class Undecided(Exception):
+    """Whether all rules can hold takes too long to find out."""
+
+
 Check = Callable[[Sequence[Condition]], bool]
 
 
 def reconcile(
     rules: Sequence[Rule], schema: Schema, given: Sequence[Condition], possible: Check = lambda _: True
 ) -> tuple[Condition, ...] | None:
-    """Conditions that include the given ones and under which every rule holds, if a search finds some.
+    """Conditions that include the given ones and under which every rule holds; None if there are none.
 
     possible: whether rows can be drawn under conditions. The ends of rules are tried before what keeps them from
-    applying, so that rules which nearly every row falls under stay in force.
+    applying, so that rules which nearly every row falls under stay in force. Raises Undecided where the search grows
+    too long.
     """
     steps = 0
 
     def search(i: int, found: dict[str, Condition]) -> dict[str, Condition] | None:
         nonlocal steps
         steps += 1
-        if steps > _NODES or not possible(list(found.values())):
+        if steps > _NODES:
+            raise Undecided
+        if not possible(list(found.values())):
             return None
         if i == len(rules):
             return found

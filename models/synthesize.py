@@ -39,7 +39,7 @@ from models.gan.network import Generator
 from models.gan.pairs import NO_PAIRS, check_pairs
 from models.gan.plan import Plan, device, make_plan, precision, resolution, threads
 from models.gan.rebalance import Stream, rows_of, streams
-from models.gan.ruling import Costs
+from models.gan.ruling import Costs, last_resort
 from models.gan.sampler import Sampler
 from models.options import FitOptions
 from models.progress import SILENT, Progress
@@ -154,6 +154,7 @@ def fit(
         progress.step("encode")
         cut = resolution(len(train), len(table.schema.columns), options)
         encoding = fit_encoding(train, cut, progress, derive=options.derive)
+        last_resort(parse_rules(train.schema), encoding, ())  # refuses rules that no row can meet
         codes = encoding.encode(train, progress)
         progress.step("train")
         how: dict[str, Any] = {

@@ -23,10 +23,10 @@ from models.ctgan.noise import normal, uniforms
 from models.encoding.cells import Array, Restriction
 from models.encoding.encoding import TableEncoding, restrictions_by_column
 from models.errors import Detail, InvalidCondition
-from models.gan.ruling import Costs, broken, refused
+from models.gan.ruling import Costs, broken
 from models.gan.sampler import pick
 from models.progress import SILENT, Progress
-from models.rules import Rule
+from models.rules import Rule, refused
 from models.table import Table
 
 BLOCK = 8_192

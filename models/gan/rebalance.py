@@ -80,7 +80,8 @@ def _ruled(
     rules = parse_rules(encoding.schema)
     if not rules:
         return stream
-    resort = _stream(encoding, last_resort(rules, encoding, conditions), share, shares, order)
+    found = last_resort(rules, encoding, conditions)
+    resort = None if found is None else _stream(encoding, found, share, shares, order)
     return replace(stream, rules=rules, resort=resort)
 
 
@@ -178,9 +179,10 @@ class Drawing:
             last = min(BLOCK, first + len(numbers) - done)
             at = numbers[done : done + last - first]
             table = self._decoded(stream, *self._cells(stream, block, first, last, seed), at)
-            if stream.rules and stream.resort is not None:
+            if stream.rules:
                 again = partial(self._again, stream, block, first, seed, at)
-                resort = partial(self._again, stream.resort, block, first, key(seed, "resort"), at)
+                own = key(seed, "resort")
+                resort = partial(self._again, stream.resort, block, first, own, at) if stream.resort else None
                 table = keep_rules(table, stream.rules, self.encoding.schema, again, resort, self.costs)
             yield table
             done += last - first

@@ -17,8 +17,8 @@ import pyarrow as pa
 from models.conditions import Condition
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding, restrictions_by_column
-from models.errors import Detail, InvalidCondition
-from models.rules import Rule, reconcile
+from models.errors import InvalidCondition
+from models.rules import Rule, Undecided, reconcile, refused
 from models.schema import Schema
 from models.table import Table
 
@@ -67,12 +67,13 @@ def keep_rules(
     rules: Sequence[Rule],
     schema: Schema,
     again: Callable[[Array, int], pa.Table],
-    last: Callable[[Array], pa.Table],
+    last: Callable[[Array], pa.Table] | None,
     costs: Costs,
 ) -> pa.Table:
     """Rows as first drawn -> rows that keep the rules.
 
-    again: positions (M,) and attempt -> other draws of these rows; last: draws that cannot break a rule.
+    again: positions (M,) and attempt -> other draws of these rows; last: draws that cannot break a rule. Raises
+    InvalidCondition where rows break one to the last.
     """
     masks = broken(rules, data, schema)
     costs.first(rules, masks)
@@ -84,8 +85,8 @@ def keep_rules(
     for attempt in range(ROUNDS + 1):
         if not len(pending):
             break
-        resort = attempt == ROUNDS
-        drawn = last(pending) if resort else again(pending, attempt)
+        resort = attempt == ROUNDS and last is not None
+        drawn = last(pending) if resort and last is not None else again(pending, attempt)
         costs.draws += len(pending)
         costs.conditioned += len(pending) * resort
         good = ~broken(rules, drawn, schema).any(0)
@@ -100,8 +101,9 @@ def keep_rules(
 
 def last_resort(
     rules: Sequence[Rule], encoding: TableEncoding, conditions: Sequence[Condition]
-) -> tuple[Condition, ...]:
-    """Conditions under which no row can break a rule, those asked for among them.
+) -> tuple[Condition, ...] | None:
+    """Conditions under which no row can break a rule, those asked for among them; None if it takes too long to find
+    some.
 
     Raises InvalidCondition where there are none: the rules contradict the conditions, or what was learnt.
     """
@@ -113,16 +115,10 @@ def last_resort(
             return False
         return True
 
-    found = reconcile(rules, encoding.schema, conditions, possible)
+    try:
+        found = reconcile(rules, encoding.schema, conditions, possible)
+    except Undecided:
+        return None
     if found is None:
         raise refused("they cannot hold together with the conditions" if conditions else "they contradict the data")
     return found
-
-
-def refused(what: str) -> InvalidCondition:
-    """That the rules cannot be kept."""
-    return InvalidCondition(
-        f"The rules of the schema cannot be kept: {what}.",
-        hint="Change the conditions, or the rules of the schema and train again.",
-        errors=[Detail(("rules",), what)],
-    )

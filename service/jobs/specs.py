@@ -14,6 +14,7 @@ from models.conditions import parse_conditions
 from models.errors import Conflict, Detail, InvalidInput, NotFound
 from models.imputation import check_columns
 from models.options import FitOptions
+from models.rules import check_conditions
 from models.schema import Schema, schema_from_json
 from models.tuning.options import TuneOptions
 from service.db.tables import Dataset, Sample, Synthesizer
@@ -194,6 +195,7 @@ def _impute(
 def _balance(request: SynthesizeRequest | SampleRequest, schema: Schema) -> dict[str, Any] | None:
     """The asked shares in full, checked with the conditions."""
     conditions = parse_conditions(request.where, schema)
+    check_conditions(schema, conditions)
     return None if request.balance is None else parse_balance(request.balance, schema, conditions).to_json()
 
 

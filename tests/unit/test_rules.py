@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from models.conditions import parse_conditions
-from models.errors import InvalidSchema
-from models.rules import check_rules, counts, parse_rules, reconcile
+from models.errors import InvalidCondition, InvalidSchema
+from models.rules import Undecided, check_conditions, check_rules, counts, parse_rules, reconcile
 from models.schema import Column, Kind, Schema, merge_schema, schema_from_json
 from models.table import Table
 
@@ -162,3 +162,16 @@ def test_conditions_that_no_rule_allows_are_not_reconciled() -> None:
     schema = ruled(*RULES)
     asked = parse_conditions(["age<10", "marital_status=married"], schema)
     assert reconcile(parse_rules(schema), schema, asked) is None
+    with pytest.raises(InvalidCondition, match="rules"):
+        check_conditions(schema, asked)
+    check_conditions(schema, asked[:1])
+    check_conditions(Schema(COLUMNS), asked)
+
+
+def test_rules_too_many_to_decide_on_are_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.rules._NODES", 1)
+    schema = ruled(*RULES)
+    check_rules(schema)
+    check_conditions(schema, parse_conditions(["age<10"], schema))
+    with pytest.raises(Undecided):
+        reconcile(parse_rules(schema), schema, ())

@@ -167,6 +167,19 @@ def test_rules_are_checked_before_anything_is_fitted() -> None:
     wrong = replace(real.schema, rules=rules_from_json(["height > 3"]))
     with pytest.raises(InvalidSchema, match="height"):
         fit(Table(wrong, real.data))
+    # A label that the schema knows and no row has: such rows cannot be drawn.
+    town = replace(real.schema["town"], categories=("a", "b", "c", "d", "e"))
+    never = replace(real.schema.with_column(town), rules=rules_from_json(["town = e"]))
+    with pytest.raises(InvalidCondition, match="contradict the data"):
+        fit(Table(never, real.data))
+
+
+def test_where_no_conditions_are_found_chance_must_do(made: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.rules._NODES", 1)
+    assert broken(sample(made, 300), *RULES) == [0, 0, 0]
+    monkeypatch.setattr("models.gan.ruling.ROUNDS", 1)
+    with pytest.raises(InvalidCondition, match="no row that keeps them"):
+        sample(under(made, "age = 47"), 200)
 
 
 def test_the_classic_model_keeps_rules_too() -> None:
