@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ RANGES = [(0, 4), (4, 4), (8, 2)]
 def draw(tmp_path: Path) -> Callable[..., str]:
     """draw(bench, **spec): a sample job of ten rows in three shards -> its id."""
 
-    def start(bench: Any, **spec: Any) -> str:
+    def start(bench: Any, ranges: Sequence[tuple[int, int]] = RANGES, **spec: Any) -> str:
         (tmp_path / "empty").mkdir(exist_ok=True)
         pack(tmp_path / "empty", tmp_path / "empty.tar")
         artifact = bench.store.write([(tmp_path / "empty.tar").read_bytes()]).id
@@ -42,8 +43,8 @@ def draw(tmp_path: Path) -> Callable[..., str]:
             session.add(synthesizer)
             session.flush()
             whole = {"rows": 10, "synthesizer_id": synthesizer.id, **spec}
-            job_id = bench.add("sample", session=session, **whole, shards=len(RANGES))
-            lifecycle.split(session, session.get_one(Job, job_id), RANGES)
+            job_id = bench.add("sample", session=session, **whole, shards=len(ranges))
+            lifecycle.split(session, session.get_one(Job, job_id), ranges)
         return str(job_id)
 
     return start
@@ -209,6 +210,56 @@ def test_shutdown_gives_a_shard_back(sqlite_bench: Any, draw: Callable[..., str]
         session.execute(sa.update(Job), quick)
     bench.supervisor().work()
     check_whole(bench, job_id)
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_many_hands_neither_block_each_other_nor_publish_twice(
+    bench: Any, draw: Callable[..., str], until: Callable[..., None], stop: bool
+) -> None:
+    """Claims, reports, ends, a reconciler and (stop) a cancellation of one sample at a time, without children."""
+    job_id = draw(bench, ranges=[(i, 1) for i in range(24)])
+    blob = bench.store.write([b"rows"]).id
+    errors: list[BaseException] = []
+
+    def hand(number: int) -> None:
+        try:
+            while True:
+                with bench.database.write() as session:
+                    claim = lifecycle.claim(session, worker=f"w{number}", queues=["gpu"], lease_seconds=60.0)
+                if claim is None:
+                    return
+                with contextlib.suppress(FencedError):
+                    for fraction in (0.5, 1.0):
+                        report = {"sample": lifecycle.StepReport(fraction, "", 1.0)}
+                        with bench.database.write() as session:
+                            lifecycle.record(session, claim, report, [lifecycle.Event("progress", {"n": number})])
+                    with bench.database.write() as session:
+                        lifecycle.publish(session, claim, {"rows": 1}, {"sample": blob})
+                    continue
+                with contextlib.suppress(FencedError), bench.database.write() as session:
+                    lifecycle.cancelled(session, claim)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=hand, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    if stop:
+        until(lambda: bench.rows(SamplePart))
+        with bench.database.write() as session:
+            lifecycle.cancel(session, job_id)
+    while any(thread.is_alive() for thread in threads):
+        with bench.database.write() as session:
+            lifecycle.reconcile(session, hint_after=1000.0)
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    states = [j.state for j in shards(bench, job_id)]
+    assert set(states) <= {"succeeded", "cancelled"}
+    assert bench.job(job_id).state == ("cancelled" if stop else "succeeded")
+    assert len(bench.rows(Sample)) == (0 if stop else 1)
+    assert len(bench.rows(SamplePart)) == (0 if stop else 24)
+    assert told(bench, job_id, bench.job(job_id).state) == 1
 
 
 def test_kill_9_in_mid_shard_and_there_is_one_whole_sample(
