@@ -9,6 +9,7 @@ import numpy as np
 
 from models.classifiers import Boosting, probabilities_of
 from models.classifiers import scores as score
+from models.classifiers.scores import auc_error
 from models.errors import Detail, InvalidData, InvalidInput
 from models.evaluation.context import FEW_ROWS, Context
 from models.evaluation.detection import detect
@@ -26,6 +27,8 @@ from models.tuning.options import TuneOptions
 
 JUDGED_ROWS = 8_000
 """Rows that a classifier looks at, of each table."""
+REPEATED_ROWS = 4_000
+"""Rows drawn for a score of detection where fewer are judged, as several samples."""
 
 
 class Judge(Protocol):
@@ -46,6 +49,9 @@ class Judge(Protocol):
     def score(self, synthesizer: Synthesizer, progress: Progress) -> float:
         """Raises InvalidInput where it cannot be measured."""
 
+    def error(self, score: float) -> float | None:
+        """Standard error of a score for the number of judged rows, None where it is not known."""
+
 
 @dataclass(frozen=True, eq=False)
 class Detection:
@@ -61,11 +67,25 @@ class Detection:
         return options
 
     def real(self, progress: Progress) -> float | None:
-        rows = sample(self.train, len(self.judged), stream(self.seed, "tune", "real"))
-        return self._told(rows, progress) if len(rows) >= FEW_ROWS else None
+        rows = sample(self.train, len(self.judged) * self._times(), stream(self.seed, "tune", "real"))
+        return self._mean(rows, progress) if len(rows) >= len(self.judged) else None
 
     def score(self, synthesizer: Synthesizer, progress: Progress) -> float:
-        return self._told(_drawn(synthesizer, len(self.judged), self.judged, self.seed, progress), progress)
+        rows = len(self.judged) * self._times()
+        return self._mean(_drawn(synthesizer, rows, self.judged, self.seed, progress), progress)
+
+    def _times(self) -> int:
+        """Samples that a score is the mean of: a small one is off by chance."""
+        return int(np.clip(REPEATED_ROWS // len(self.judged), 1, 6))
+
+    def _mean(self, rows: Matrix, progress: Progress) -> float:
+        size = len(self.judged)
+        parts = [rows.take(np.arange(at, at + size)) for at in range(0, len(rows) - size + 1, size)]
+        return float(np.mean([self._told(part, progress) for part in parts]))
+
+    def error(self, score: float) -> float | None:
+        auc = 1 - score / 2
+        return 2 * auc_error(auc, len(self.judged), len(self.judged))
 
     def _told(self, other: Matrix, progress: Progress) -> float:
         judged, none = self.judged, self.judged.take(np.empty(0, np.int64))
@@ -112,6 +132,12 @@ class Utility:
                 return float(score.r2(y_test, np.asarray(fitted.predict(x_test))))
             return float(score.mean_auc(y_test, probabilities_of(fitted, x_test, np.arange(classes))))
 
+    def error(self, score: float) -> float | None:
+        if len(self.problem.classes) != 2:
+            return None
+        y = self.problem.rows(self.judged)[1]
+        return auc_error(score, int(y.sum()), int(len(y) - y.sum()))
+
 
 @dataclass(frozen=True)
 class Likelihood:
@@ -132,6 +158,9 @@ class Likelihood:
             raise InvalidInput("Training held out no rows.", hint="Choose another objective, or provide more rows.")
         kept_best = synthesizer.manifest["plan"].get("select") == "validation"
         return float(min(curve) if kept_best else curve[-1])
+
+    def error(self, score: float) -> float | None:
+        return None
 
 
 def make_judge(train: Table, judged: Table, target: str | None, tuning: TuneOptions, seed: int) -> Judge:

@@ -45,15 +45,16 @@ TIED = ("seed", "holdout", "threads", "device", "max_time")
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a search found. score: its name; better: higher or lower; real: what real rows read; ended: why it ended
-    (trials, time, or space: nothing new was left to try). options: the best trial's, as FitOptions takes them; what is
-    not among them is at its default.
+    """What a search found. score: its name; better: higher or lower; real: what real rows read; error: standard error
+    of the best score, where known; ended: why it ended (trials, time, or space: nothing new was left to try). options:
+    the best trial's, as FitOptions takes them; what is not among them is at its default.
     """
 
     objective: str
     score: str
     better: str
     real: float | None
+    error: float | None
     ended: str
     space: Mapping[str, Any]
     rows: Mapping[str, int]
@@ -103,6 +104,7 @@ def tune(
         judge.name,
         judge.better,
         history.real,
+        None if best.score is None else judge.error(best.score),
         ended,
         space_to_json(search.space()),
         {"learnt": len(learnt), "judged": len(judged), "holdout": len(table) - len(learnt) - len(judged)},

@@ -100,5 +100,7 @@ def show_trials(result: Mapping[str, Any]) -> None:
         say(line)
     rows, real = result["rows"], result["real"]
     known = "" if real is None else f" Real rows read {real:.4g}."
+    if result.get("error") is not None:
+        known += f" Standard error of a score: {result['error']:.2g}; smaller differences may be chance."
     ended = {"time": " The time was over.", "space": " Nothing new was left to try."}.get(result["ended"], "")
     say(f"{result['score']}, {result['better']} is better, on {rows['judged']:,} held-out rows.{known}{ended}")

@@ -306,7 +306,15 @@ TRIALS = [
     {"number": 2, "parameters": {"depth": 1, "dropout": 0.0}, "state": "failed", "score": None, "seconds": 0.1}
     | {"reason": "It failed."},
 ]
-FOUND = {"objective": "detection", "score": "c2st", "better": "higher", "real": 0.95, "ended": "time", "best": 1}
+FOUND = {
+    "objective": "detection",
+    "score": "c2st",
+    "better": "higher",
+    "real": 0.95,
+    "error": 0.0123,
+    "ended": "time",
+    "best": 1,
+}
 FOUND |= {"rows": {"judged": 1200}, "trials": TRIALS, "options": {"depth": 3, "dropout": 0.1234567}}
 
 
@@ -336,7 +344,8 @@ def test_tune_shows_the_trials_and_writes_the_best_options(
         ["1*", "0.7123", "3", "0.1235", "4.0", "succeeded"],
     ]
     assert "failed: It failed." in result.stderr
-    assert "Real rows read 0.95. The time was over." in result.stderr
+    assert "Real rows read 0.95. Standard error of a score: 0.012; smaller" in result.stderr
+    assert "The time was over." in result.stderr
     assert json.loads(best.read_text()) == FOUND["options"]
     synthesized: dict[str, Any] = {}
     answering(

@@ -83,6 +83,8 @@ def test_the_best_trial_and_its_options(found: Tuning) -> None:
     assert found.rows == {"learnt": 216, "judged": 54, "holdout": 30}
     assert found.real is not None
     assert 0 <= found.real <= 1
+    assert found.error is not None
+    assert 0.01 < found.error < 0.3, "54 rows to judge by"
     assert dict(found.options) == {"batch": 32, "depth": 1, "adversarial": "never", **found.best.parameters}
     FitOptions.from_json(dict(found.options))
 
@@ -205,8 +207,10 @@ def test_utility_needs_a_target_that_can_be_predicted() -> None:
     assert found.score == "utility_auc"
     assert found.real is not None
     assert found.real > 0.8
+    assert found.error is not None
     number = tune(table(), options=OPTIONS, tuning=options(objective="utility", trials=2), target="size")
     assert number.score == "utility_r2"
+    assert number.error is None
     for target in (None, "key", "nothing"):
         with pytest.raises(InvalidInput, match="needs a target"):
             tune(table(), options=OPTIONS, tuning=options(objective="utility"), target=target)
