@@ -25,7 +25,7 @@ from models.options import FitOptions
 from models.progress import Progress
 from models.rng import key, stream
 
-FIXED = 0.75
+FIXED = 0.5
 """Share of training rows whose known slots are a prefix of the plain drawing order."""
 
 

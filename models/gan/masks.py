@@ -27,14 +27,21 @@ class Masks:
         self.child = torch.nonzero(parents >= 0)[:, 0]
         self.parent = parents[self.child]
 
-    def draw(self, rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """-> known (B, S) bool, weight (B, S): what each unknown slot's surprise counts, on average S per row."""
+    def draw(self, rows: int, generator: torch.Generator, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """-> known (B, S) bool, weight (B, S): what each unknown slot's surprise counts, on average S per row.
+
+        first (M,): of the first M rows, which all have columns moved, the slot that comes first and is always known.
+        """
         on = self.place.device
         u = torch.rand(rows, 4, generator=generator, device=on)
-        place = self._moved(u[:, :2], generator)
-        use_fixed = u[:, 2:3] < self.fixed
-        place = torch.where(use_fixed, self.place, place)
+        place = self._moved(u[:, :2], generator, first)
         count = torch.floor(u[:, 3:4] * self.slots)
+        if first is None:
+            use_fixed = u[:, 2:3] < self.fixed
+        else:
+            use_fixed = (torch.arange(rows, device=on) >= len(first))[:, None]
+            count[: len(first)].clamp_min_(1)
+        place = torch.where(use_fixed, self.place, place)
         known = place < count
         unknown = ~known
         # A fine cell is only ever drawn when its coarse cell is known.
@@ -43,9 +50,11 @@ class Masks:
         # Half on the slot that comes next, half on all: the others are help, not what sampling asks for.
         return known, 0.5 * weight + 0.5 * self.slots * (place == count)
 
-    def _moved(self, u: Tensor, generator: torch.Generator) -> Tensor:
+    def _moved(self, u: Tensor, generator: torch.Generator, first: Tensor | None) -> Tensor:
         """Places (B, S) with random sets of columns in front: mostly one to three, now and then any number."""
         rank = torch.rand(len(u), self.slots, generator=generator, device=u.device)
+        if first is not None:
+            rank[torch.arange(len(first), device=u.device), first] = -0.5
         few = torch.floor(-torch.log2(u[:, :1].clamp_min(1e-6))) + 1
         size = torch.where(u[:, 1:] < 0.8, few, torch.ceil(u[:, :1] * self.slots))
         rank[:, self.child] = 2.0  # a fine cell moves with its coarse cell

@@ -19,6 +19,7 @@ from models.errors import InvalidArtifact
 from models.gan.losses import Blocks, cross_entropy
 from models.gan.masks import Masks
 from models.gan.network import Generator, follow, pieces, shadow
+from models.gan.picking import Picker
 from models.gan.plan import Plan
 from models.progress import Progress
 from models.rng import key
@@ -76,6 +77,8 @@ class Trainer:
         self.device = rows.codes.device
         self.blocks = Blocks(layout, self.device)
         self.masks = Masks(layout, order, self.device, fixed)
+        columns = [s for s, parent in enumerate(layout.parents) if parent < 0]
+        self.picker = Picker(rows.codes, columns, layout.sizes)
         self.unknown = torch.arange(len(layout.sizes), device=self.device) + layout.width
         self.ema = {k: v.detach().clone() for k, v in model.named_parameters()}
         self.best = self.ema
@@ -85,9 +88,9 @@ class Trainer:
             model.parameters(), plan.learning_rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True
         )
 
-    def loss(self, batch: Tensor, noise: torch.Generator, *, dropout: bool) -> Tensor:
-        """Mean nats per row. batch (B, S) cell numbers."""
-        known, weight = self.masks.draw(len(batch), noise)
+    def loss(self, batch: Tensor, noise: torch.Generator, *, dropout: bool, first: Tensor | None = None) -> Tensor:
+        """Mean nats per row. batch (B, S) cell numbers; first: of its first rows, the slot that they were picked by."""
+        known, weight = self.masks.draw(len(batch), noise, first)
         logits = self.model(torch.where(known, batch, self.unknown), noise if dropout else None)
         return (cross_entropy(logits, batch, self.blocks) * weight).sum() / len(batch)
 
@@ -130,8 +133,10 @@ class Trainer:
         warm = min(1.0, (step + 1) / min(100, 1 + self.plan.steps // 10))
         rate = self.plan.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
         self.optimizer.param_groups[0]["lr"] = rate
+        moved = round(self.plan.batch * (1 - self.masks.fixed))
         at = torch.randint(len(self.rows), (self.plan.batch,), generator=self.noise, device=self.device)
-        loss = self.loss(self.rows.take(at), self.noise, dropout=True)
+        at[:moved], first = self.picker.pick(moved, self.noise)
+        loss = self.loss(self.rows.take(at), self.noise, dropout=True, first=first)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
