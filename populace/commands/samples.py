@@ -17,7 +17,7 @@ synthesizers = noun(
 app = noun(
     "samples",
     "Synthetic tables.",
-    ("id", "synthesizer_id", "row_count", "where", "seed", "created_at"),
+    ("id", "kind", "synthesizer_id", "row_count", "where", "seed", "created_at"),
 )
 
 

@@ -22,7 +22,20 @@ from populace.records import Dataset, Job, Key, Page, Report, Sample
 from populace.scorecard import scorecard
 
 run = CliRunner().invoke
-COMMANDS = ["serve", "worker", "migrate", "doctor", "demo", "synth", "datasets", "jobs", "samples", "reports", "keys"]
+COMMANDS = [
+    "serve",
+    "worker",
+    "migrate",
+    "doctor",
+    "demo",
+    "synth",
+    "impute",
+    "datasets",
+    "jobs",
+    "samples",
+    "reports",
+    "keys",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -234,9 +247,49 @@ def test_a_new_key_is_printed_alone(answering: Callable[[str, str, Any], None]) 
     assert result.stdout == "pop_admin\n"
 
 
-def test_samples_show_their_conditions(answering: Callable[[str, str, Any], None]) -> None:
-    answering("samples", "list", Page(1, (Sample(id="s", where=("age>=65", "sex=F"), row_count=5),)))
-    assert "age>=65, sex=F" in run(app, ["samples", "list"]).stdout
+def test_samples_show_their_conditions_and_kind(answering: Callable[[str, str, Any], None]) -> None:
+    rows = (Sample(id="s", where=("age>=65", "sex=F"), row_count=5), Sample(id="t", kind="imputed", confidential=True))
+    answering("samples", "list", Page(2, rows))
+    shown = run(app, ["samples", "list"]).stdout
+    assert "age>=65, sex=F" in shown
+    assert "imputed" in shown
+
+
+def test_impute_leaves_nothing_behind_also_when_it_fails(
+    answering: Callable[[str, str, Any], None], tmp_path: Path
+) -> None:
+    table, gone = tmp_path / "t.csv", list[str]()
+    table.write_text("a\n1\n")
+    ordered: dict[str, Any] = {}
+
+    def impute(synthesizer: str, dataset: str, **kwargs: Any) -> Job:
+        ordered.update(kwargs, synthesizer=synthesizer, dataset=dataset)
+        raise ApiError("invalid_input", "The table's columns are not those of the synthesizer.")
+
+    answering("synthesizers", "get", lambda id: None)
+    answering("datasets", "upload", lambda source: Dataset(id="d", job_id="j"))
+    answering("jobs", "wait", lambda id, **kwargs: Job(id=id, state="succeeded"))
+    answering("jobs", "get", lambda id: Job(id=id, state="succeeded"))
+    answering("jobs", "impute", impute)
+    answering("datasets", "delete", gone.append)
+    args = ["impute", str(table), "--synthesizer", "s", "--columns", "a, b", "--code", "", "--code", "?", "--seed", "4"]
+    result = run(app, args)
+    assert result.exit_code == 1
+    assert "not those of the synthesizer" in result.stderr
+    assert ordered == {"synthesizer": "s", "dataset": "d", "columns": ["a", "b"], "codes": ["", "?"], "seed": 4}
+    assert gone == ["d"]
+    run(app, [*args, "--keep"])
+    assert gone == ["d"]
+
+
+def test_warnings_on_a_sample_go_to_standard_error(answering: Callable[[str, str, Any], None]) -> None:
+    warning = {"code": "rare_conditions", "message": "Few rows.", "hint": "Widen it."}
+    job = Job(id="j", state="succeeded", result={"sample_id": "s", "warnings": [warning]}, raw={"id": "j"})
+    answering("jobs", "sample", lambda *args, **kwargs: job)
+    answering("jobs", "wait", lambda id, **kwargs: job)
+    result = run(app, ["jobs", "sample", "s", "--rows", "5"])
+    assert (result.exit_code, result.stdout) == (0, "j\n")
+    assert "warning: Few rows. Widen it." in result.stderr
 
 
 def test_settings_at_fault_are_named_without_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
