@@ -7,6 +7,7 @@ of automatic differentiation of a gradient, and it is exact: tests compare the t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -18,6 +19,17 @@ from models.ctgan.spans import Spans
 SLOPE = 0.2
 DROPOUT = 0.5
 PENALTY = 10.0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a step of the critic tells. score: mean of the generated packs; toward (B, width): its gradient with respect
+    to the generated rows, by the weights before the step."""
+
+    distance: Tensor
+    penalty: Tensor
+    score: Tensor
+    toward: Tensor
 
 
 class Critic(nn.Module):
@@ -55,8 +67,8 @@ class Critic(nn.Module):
     def keep(self, packs: int, noise: torch.Generator) -> Tensor:
         """Dropout: what each unit of each hidden layer is multiplied by, 0 or 1 / (1 - DROPOUT): (depth, packs, H)."""
         shape = (self.depth, packs, len(self.biases[0]))
-        drawn = torch.rand(shape, generator=noise, device=self.condition.device) >= DROPOUT
-        return drawn.to(self.compute) / (1 - DROPOUT)
+        drawn = torch.rand(shape, generator=noise, device=self.condition.device)
+        return (drawn + (1 - DROPOUT)).floor_().to(self.compute).div_(1 - DROPOUT)
 
     def places(self, condition: Tensor) -> Tensor:
         """Conditions (B,) -> rows of `condition`: (P, pac)."""
@@ -73,11 +85,11 @@ class Critic(nn.Module):
         between kinks, and its outputs (R, H)."""
         slopes, outputs, h = [], [], sums
         for i in range(self.depth):
-            slope = torch.where(h > 0, keep[i], SLOPE * keep[i])
+            slope = h.sign().clamp_(SLOPE, 1).to(self.compute).mul_(keep[i])
             out = h.to(self.compute) * slope
             slopes.append(slope)
             outputs.append(out)
-            h = F.linear(out, weights[i + 1]).float() + self.biases[i + 1].detach()
+            h = F.linear(out, weights[i + 1]) + self.biases[i + 1].detach()
         return h[:, 0], slopes, outputs
 
     @staticmethod
@@ -90,17 +102,8 @@ class Critic(nn.Module):
         return out
 
     @torch.no_grad()
-    def rows_gradient(self, rows: Tensor, condition: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Rows (B, width) -> mean score, and its gradient with respect to the rows (B, width) float32."""
-        weights, packs = self.cast(), len(rows) // self.pac
-        sums = F.linear(rows.to(self.compute).view(packs, -1), weights[0]).float() + self.given(self.places(condition))
-        scores, slopes, _ = self.forward(sums, weights, self.keep(packs, noise))
-        back = self.back(scores.new_full((packs,), 1 / packs), slopes, weights)
-        return scores.mean(), (back[0] @ weights[0]).float().view(rows.shape)
-
-    @torch.no_grad()
-    def learn(self, real: Tensor, fake: Tensor, condition: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Put the gradients of penalty - distance into the parameters' `grad`. -> distance, penalty.
+    def learn(self, real: Tensor, fake: Tensor, condition: Tensor, noise: torch.Generator) -> Judgement:
+        """Put the gradients of penalty - distance into the parameters' `grad`.
 
         real, fake (B, width): rows that share their conditions (B,). distance: mean score of real packs, less that of
         generated ones. penalty: 10 (|g| - 1)^2, mean over packs, g (D,) the gradient of the score on the line between
@@ -110,17 +113,16 @@ class Critic(nn.Module):
         weights, packs = self.cast(), len(real) // self.pac
         rows = torch.cat([real.to(self.compute), fake.to(self.compute)]).view(2 * packs, -1)
         places = self.places(condition)
-        sums = F.linear(rows, weights[0]).float().view(2, packs, -1)
-        sums += self.given(places)
+        sums = F.linear(rows, weights[0]).view(2, packs, -1) + self.given(places)
         mix = torch.rand(packs, 1, generator=noise, device=rows.device)
         # The first layer is linear: its sums between two inputs lie between theirs.
-        sums = torch.cat([sums.view(2 * packs, -1), torch.lerp(sums[1], sums[0], mix)])
+        sums = torch.cat([sums.view(2 * packs, -1), torch.lerp(sums[1], sums[0], mix.to(sums.dtype))])
         scores, slopes, outputs = self.forward(sums, weights, self.keep(3 * packs, noise))
         of = scores.new_ones(3 * packs)
         of[:packs], of[packs : 2 * packs] = -1 / packs, 1 / packs
         back = self.back(of, slopes, weights)
 
-        slope = back[0][2 * packs :] @ weights[0]
+        toward, slope = torch.split(back[0][packs:] @ weights[0], packs)
         norm = (slope.float().square().sum(1, keepdim=True) + 1e-12).sqrt()
         onto = slope * (2 * PENALTY / packs * (norm - 1) / norm).to(self.compute)  # d penalty / d slope
         self._grad(0, back[0], torch.cat([rows, onto]), 2 * packs)
@@ -133,7 +135,8 @@ class Critic(nn.Module):
         self.condition.grad = torch.zeros_like(self.condition)
         self.condition.grad.index_add_(0, places.flatten(), both.repeat_interleave(self.pac, 0))
         penalty = PENALTY * (norm - 1).square().mean()
-        return scores[:packs].mean() - scores[packs : 2 * packs].mean(), penalty
+        score = scores[packs : 2 * packs].mean()
+        return Judgement(scores[:packs].mean() - score, penalty, score, toward.to(fake.dtype).view(fake.shape))
 
     def _grad(self, layer: int, back: Tensor, inputs: Tensor, scored: int) -> None:
         """Of one layer. back (R, out), inputs (R, in); the first `scored` rows are those whose scores count."""

@@ -50,7 +50,7 @@ class ConditionalGenerator(nn.Module):
         *given, last = torch.split(F.embedding(condition, self.condition), [len(w) for w in self.weights], 1)
         x = noise.to(self.compute)
         for weight, norm, here in zip(self.weights, self.norms, given, strict=False):
-            h = F.linear(x, weight.to(self.compute)).float() + here
+            h = F.linear(x, weight.to(self.compute)) + here
             x = torch.cat([F.relu(norm(h)).to(self.compute), x], 1)
-        out: Tensor = F.linear(x, self.weights[self.depth].to(self.compute)).float()
+        out: Tensor = F.linear(x, self.weights[self.depth].to(self.compute))
         return out + last + (self.bias + self.padding)

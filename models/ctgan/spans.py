@@ -13,6 +13,10 @@ FULL = 0.7
 """Share of its places that a span fills at least."""
 
 
+SMALL = 20_000
+"""Places times spans up to which sums over spans are two thin products rather than an operation for each bucket."""
+
+
 @dataclass(frozen=True, eq=False)
 class Spans:
     """T spans of `sizes` cells behind `scalars` scalars. Spans of similar size take as many places as the widest of
@@ -92,6 +96,21 @@ class Spans:
         """(B, places) -> the buckets, each (B, spans, places of each)."""
         parts = torch.split(places, [n * k for _, n, k in self.buckets], 1) if self.buckets else ()
         return [part.view(len(part), n, k) for part, (_, n, k) in zip(parts, self.buckets, strict=True)]
+
+    def totals(self, places: Tensor) -> Tensor:
+        """(B, places) -> for each place the sum over its span: (B, places)."""
+        if self.places * len(self.sizes) > SMALL:
+            return torch.cat([view.sum(2, keepdim=True).expand_as(view).flatten(1) for view in self.views(places)], 1)
+        member = self._member.to(places)
+        return places @ member @ member.T
+
+    @cached_property
+    def _member(self) -> Tensor:
+        """(places, T): 1 where a place is of a span."""
+        out = torch.zeros(self.places, len(self.sizes))
+        for t, (start, places) in enumerate(zip(self.starts, self.padded, strict=True)):
+            out[start : start + places, t] = 1
+        return out
 
     def one_hot(self, cells: Tensor, scalars: Tensor, starts: Tensor, dtype: torch.dtype) -> Tensor:
         """Real rows as the critic sees them. cells (B, T) int64, scalars (B, A), starts (T,) -> (B, width)."""

@@ -6,7 +6,8 @@ real rows given a condition need no search, and what the critic compares is the 
 package draws categories by the logarithm of their frequency in training, but by frequency when it samples: its rows
 come from a generator that was fitted to other ones (docs/ctgan.md has what that costs).
 
-The generator's step takes the rows that the critic has just learnt from, with the critic's new weights.
+Both networks step at once, on the same rows: the gradient with respect to the generated rows then comes out of the
+critic's own step, where a step of its own would take the whole critic again.
 """
 
 from __future__ import annotations
@@ -142,27 +143,25 @@ class Trainer:
         return self.condition_starts[which] + cell if named else torch.zeros_like(cell), which, cell
 
     def step(self, step: int) -> tuple[Tensor, Tensor]:
-        """One step of the critic, then one of the generator on the same noise. -> their losses."""
+        """One step of both, on the same rows and by the same weights. -> losses of generator and critic."""
         self.noise.manual_seed(key(self.seed, "train", step))
-        critic, noise = self.critic, self.noise
+        noise = self.noise
         real, condition, which, cell = self.batch(step)
         z = torch.randn(self.plan.batch, self.plan.noise, generator=noise, device=real.device)
         raw = self.generator(z, condition)
         fake = activate(raw, self.generator.spans, noise)
-        distance, penalty = critic.learn(real, fake.detach(), condition, noise)
+        found = self.critic.learn(real, fake.detach(), condition, noise)
         self.optimizers["critic"].step()
-
-        score, slope = critic.rows_gradient(fake.detach(), condition, noise)
         self.optimizers["generator"].zero_grad(set_to_none=True)
         if self.generator.spans.conditional:
             matched = condition_loss(raw, self.named_starts[which], self.named_sizes[which], cell)
-            torch.autograd.backward([fake, matched], [-slope, None])
+            torch.autograd.backward([fake, matched], [-found.toward, None])
         else:
-            matched = score.new_zeros(())
-            torch.autograd.backward([fake], [-slope])
+            matched = found.score.new_zeros(())
+            torch.autograd.backward([fake], [-found.toward])
         self.optimizers["generator"].step()
         follow(self.ema, self.generator, min(EMA, (step + 1) / (step + 10)))
-        return matched.detach() - score, penalty - distance
+        return matched.detach() - found.score, found.penalty - found.distance
 
     @torch.no_grad()
     def finish(self, progress: Progress) -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.ctgan.critic import PENALTY, SLOPE, Critic
-from models.ctgan.losses import activate, condition_loss
+from models.ctgan.losses import SpanSoftmax, activate, condition_loss
 from models.ctgan.mixture import fit_mixture
 from models.ctgan.network import ConditionalGenerator
 from models.ctgan.noise import normal, uniforms
@@ -143,6 +143,22 @@ def test_a_soft_draw_is_a_distribution_over_each_span_and_follows_its_logits() -
     assert (soft[:, 2:][:, SPANS.padding()] == 0).all()
 
 
+@pytest.mark.parametrize("small", [0, 10**9])
+def test_the_softmax_of_spans_is_that_of_torch(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.ctgan.spans.SMALL", small)
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(300, SPANS.places, generator=draw) * 8 + torch.where(SPANS.padding(), -1e4, 0)
+    gumbel = torch.rand(logits.shape, generator=draw).clamp(1e-12, 1 - 1e-7).log().neg().log().neg()
+    weight = torch.rand(logits.shape, generator=draw)
+    ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    found = SpanSoftmax.apply(ours, gumbel.exp(), SPANS)
+    (found * weight).sum().backward()
+    want = torch.cat([v.softmax(2).flatten(1) for v in SPANS.views((theirs + gumbel) / 0.2)], 1)
+    (want * weight).sum().backward()
+    torch.testing.assert_close(found, want, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-3)
+
+
 def test_the_condition_loss_is_cross_entropy_of_the_named_span_alone() -> None:
     raw = torch.randn(6, SPANS.width)
     which, cell = torch.tensor([0, 1, 0, 1, 1, 0]), torch.tensor([2, 1, 0, 0, 1, 1])
@@ -175,7 +191,7 @@ def test_the_critics_gradients_are_those_of_automatic_differentiation() -> None:
     draw = torch.Generator().manual_seed(3)
     real, fake = (torch.rand(20, SPANS.width, generator=draw, dtype=torch.float64) for _ in range(2))
     condition = torch.randint(SPANS.conditions, (20,), generator=draw)
-    distance, penalty = critic.learn(real, fake, condition, torch.Generator().manual_seed(5))
+    found = critic.learn(real, fake, condition, torch.Generator().manual_seed(5))
     ours = {k: v.grad.clone() for k, v in critic.named_parameters() if v.grad is not None}
     critic.zero_grad()
     again = torch.Generator().manual_seed(5)
@@ -187,19 +203,17 @@ def test_the_critics_gradients_are_those_of_automatic_differentiation() -> None:
     slope = torch.autograd.grad(score, between, create_graph=True)[0]
     theirs = PENALTY * (slope.norm(dim=1) - 1).square().mean() - (scores[0].mean() - scores[1].mean())
     theirs.backward()
-    assert float(penalty - distance) == pytest.approx(float(theirs.detach()), abs=1e-5)
+    assert float(found.penalty - found.distance) == pytest.approx(float(theirs.detach()), abs=1e-5)
     for name, parameter in critic.named_parameters():
         # The score's own bias cancels between real and generated packs.
         want = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
         torch.testing.assert_close(ours[name], want, atol=1e-5, rtol=1e-4)
 
-    mean, gradient = critic.rows_gradient(fake, condition, torch.Generator().manual_seed(7))
-    keep = critic.keep(packs, torch.Generator().manual_seed(7))
-    rows = fake.clone().requires_grad_()
-    plain = plainly(critic, rows.view(packs, -1), condition, keep).mean()
-    plain.backward()
-    assert float(mean) == pytest.approx(float(plain.detach()), abs=1e-6)
-    torch.testing.assert_close(gradient.double(), rows.grad, atol=1e-6, rtol=1e-4)
+    generated = b.clone().requires_grad_()
+    plainly(critic, generated, condition, keep[:, packs : 2 * packs]).mean().backward()
+    assert float(found.score) == pytest.approx(float(scores[1].mean().detach()), abs=1e-6)
+    assert generated.grad is not None
+    torch.testing.assert_close(found.toward.view(packs, -1), generated.grad, atol=1e-6, rtol=1e-4)
 
 
 def test_the_penalty_of_a_known_critic() -> None:
@@ -212,7 +226,8 @@ def test_the_penalty_of_a_known_critic() -> None:
         critic.biases[0].fill_(10)  # above the kink
         critic.weights[1].fill_(1)
     rows = torch.rand(400, SPANS.width)
-    _, penalty = critic.learn(rows, rows.flip(0), torch.zeros(400, dtype=torch.int64), torch.Generator().manual_seed(0))
+    condition = torch.zeros(400, dtype=torch.int64)
+    penalty = critic.learn(rows, rows.flip(0), condition, torch.Generator().manual_seed(0)).penalty
     again = torch.Generator().manual_seed(0)
     torch.rand(400, 1, generator=again)
     kept = float((critic.keep(1_200, again)[0, 800:] > 0).float().mean())
@@ -230,8 +245,9 @@ def test_a_pack_is_one_input_and_padding_gives_nothing() -> None:
     assert (places[:, :, SPANS.padding()] == 0).all()
     assert (places[:, :, ~SPANS.padding()] != 0).all()
     rows = torch.rand(10, SPANS.width, dtype=torch.float64)
-    _, gradient = critic.rows_gradient(rows, condition, torch.Generator().manual_seed(0))
-    assert gradient.shape == rows.shape
+    found = critic.learn(rows, rows.flip(0), condition, torch.Generator().manual_seed(0))
+    assert found.toward.shape == rows.shape
+    assert (found.toward[:, SPANS.scalars :][:, SPANS.padding()] == 0).all()
 
 
 def test_noise_is_uniform_and_belongs_to_row_and_attempt() -> None:
