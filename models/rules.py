@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -324,3 +325,23 @@ def counts(rules: Sequence[Rule], table: Table) -> list[int]:
     """Rows that break each rule. A rule on columns that the table does not have counts none."""
     held = set(table.data.column_names)
     return [int(r.broken(table).sum()) if held.issuperset(r.columns) else 0 for r in rules]
+
+
+def joined_costs(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What rules cost a sample (models.gan.ruling.Costs as JSON), from what they cost its parts."""
+    rows = sum(p["rows"] for p in parts)
+
+    def mean(values: Sequence[float]) -> float:
+        total = sum(v * float(p["rows"]) for v, p in zip(values, parts, strict=True))
+        return round(total / max(1.0, float(rows)), 6)
+
+    each = [p["rules"] for p in parts if p["rows"]]
+    told = [{r["rule"]: r["redrawn_share"] for r in p["rules"]} for p in parts]
+    names = [r["rule"] for r in each[0]] if each else []
+    return {
+        "rows": rows,
+        "redrawn_share": mean([p["redrawn_share"] for p in parts]),
+        "draws_per_row": mean([p["draws_per_row"] for p in parts]),
+        "conditioned_rows": sum(p["conditioned_rows"] for p in parts),
+        "rules": [{"rule": n, "redrawn_share": mean([t.get(n, 0.0) for t in told])} for n in names],
+    }

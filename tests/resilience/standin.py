@@ -100,7 +100,16 @@ def run(job: dict[str, Any], folder: Path, progress: Any) -> dict[str, Any]:
         "manifest": {"resumed_at": first, "split": {}, "environment": environment, "attempt": job["attempt"]},
         "rows": spec.get("rows", 10),
         "evaluation": EVALUATION,
+        **({"rules": _costs(spec)} if spec.get("ruled") else {}),
     }
+
+
+def _costs(spec: dict[str, Any]) -> dict[str, Any]:
+    """Of each shard others."""
+    share = spec.get("start", 0) / 10
+    rule = {"rule": "a -> b", "redrawn_share": share}
+    costs = {"rows": spec["rows"], "redrawn_share": share, "draws_per_row": 1 + share, "conditioned_rows": 1}
+    return {**costs, "rules": [rule]}
 
 
 if __name__ == "__main__":

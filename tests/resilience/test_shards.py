@@ -106,6 +106,20 @@ def repository_steps(bench: Any, job_id: str) -> dict[str, float | None]:
         return {s.name: s.ended_at for s in repository.steps(session, [job_id])[job_id]}
 
 
+def test_what_rules_cost_is_told_of_all_shards_together(sqlite_bench: Any, draw: Callable[..., str]) -> None:
+    job_id = draw(sqlite_bench, ruled=True)
+    supervisor = sqlite_bench.supervisor()
+    for _ in RANGES:
+        supervisor.work()
+    check_whole(sqlite_bench, job_id)
+    costs = sqlite_bench.job(job_id).result["rules"]
+    assert (costs["rows"], costs["conditioned_rows"]) == (10, 3)
+    # Four rows at 0, four at 0.4, two at 0.8.
+    assert costs["redrawn_share"] == pytest.approx(0.32)
+    assert costs["draws_per_row"] == pytest.approx(1.32)
+    assert costs["rules"] == [{"rule": "a -> b", "redrawn_share": pytest.approx(0.32)}]
+
+
 def test_nothing_is_visible_before_the_last_shard(bench: Any, draw: Callable[..., str]) -> None:
     job_id = draw(bench)
     supervisor = bench.supervisor()

@@ -12,7 +12,7 @@ import pytest
 from models.errors import InvalidCondition, InvalidSchema
 from models.gan.ruling import ROUNDS, Costs
 from models.options import FitOptions
-from models.rules import counts, parse_rules
+from models.rules import counts, joined_costs, parse_rules
 from models.schema import Column, Kind, Schema, rules_from_json
 from models.synthesize import Synthesizer, fit, sample, sample_batches
 from models.table import Table
@@ -153,6 +153,23 @@ def test_conditions_that_the_rules_forbid_are_refused_at_once(made: Synthesizer)
         sample_batches(made, 10, where=["age<16", "marital_status=married"])
     with pytest.raises(InvalidCondition, match="rules"):
         sample_batches(under(made, "town=a -> age>=16"), 10, where=["town=a", "age<10"])
+
+
+def test_costs_of_parts_are_those_of_the_whole(made: Synthesizer) -> None:
+    whole, parts = Costs(), [Costs(), Costs(), Costs()]
+    list(sample_batches(made, 1_000, costs=whole))
+    for costs, start, rows in zip(parts, (0, 300, 1_000), (300, 700, 0), strict=True):
+        list(sample_batches(made, rows, start=start, costs=costs))
+    told = joined_costs([c.to_json() for c in parts])
+    expected = whole.to_json()
+    assert told["rows"] == expected["rows"] == 1_000
+    assert [r["rule"] for r in told["rules"]] == RULES
+    # Products of other batch shapes may round another way, and with them a row.
+    assert told["redrawn_share"] == pytest.approx(expected["redrawn_share"], abs=0.01)
+    assert told["draws_per_row"] == pytest.approx(expected["draws_per_row"], abs=0.03)
+    for a, b in zip(told["rules"], expected["rules"], strict=True):
+        assert a["redrawn_share"] == pytest.approx(b["redrawn_share"], abs=0.01)
+    assert joined_costs([Costs().to_json()])["rows"] == 0
 
 
 def test_the_manifest_tells_what_the_rules_meet_in_the_data(made: Synthesizer) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from models.rules import joined_costs
 from service.db.base import new_id
 from service.db.tables import Dataset, Job, Sample, Synthesizer
 from service.jobs.lifecycle import shards
@@ -38,12 +39,14 @@ def publish(session: Session, claim: Claim, outcome: Mapping[str, Any], blobs: M
 def _shard(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> list[str]:
     """A part of a sample; with the last one the sample."""
     shards.keep_part(session, job, outcome["rows"], blobs["sample"])
-    retired = end(session, job, "succeeded")
+    retired = end(session, job, "succeeded", result={"rules": outcome["rules"]} if "rules" in outcome else None)
     session.flush()
     parent = shards.parent_of_last(session, job)
     if parent is None:
         return retired
     whole = {**outcome, "rows": parent.spec["rows"]}
+    if "rules" in outcome:
+        whole["rules"] = joined_costs([r["rules"] for r in shards.results(session, parent)])
     result = _sample(session, parent, whole, {"sample": shards.first_part(session, parent)})
     return retired + end(session, parent, "succeeded", result=result)
 

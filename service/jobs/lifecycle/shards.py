@@ -102,6 +102,12 @@ def parent_of_last(session: Session, child: Job) -> Job | None:
     return parent
 
 
+def results(session: Session, parent: Job) -> list[dict[str, Any]]:
+    """What the children that have succeeded tell of their rows."""
+    query = select(Job.result).where(Job.parent_id == parent.id, Job.state == "succeeded").order_by(Job.id)
+    return [result for result in session.execute(query).scalars() if result]
+
+
 def first_part(session: Session, parent: Job) -> str:
     """Blob of the first rows of a sample whose parts are all there."""
     query = select(SamplePart.blob_id).where(SamplePart.job_id == parent.id).order_by(SamplePart.position).limit(1)
