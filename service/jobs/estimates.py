@@ -43,12 +43,14 @@ def estimate(job: Resolved) -> Estimates:
     elif job.kind == "evaluate":
         seconds += EVALUATION * _work(job)
     if job.kind in ("synthesize", "sample"):
-        seconds += cells / (CELLS_PER_SECOND_WHERE if job.spec.get("where") else CELLS_PER_SECOND)
+        asked = job.spec.get("where") or job.spec.get("balance")
+        seconds += cells / (CELLS_PER_SECOND_WHERE if asked else CELLS_PER_SECOND)
+    whole = job.kind != "sample" or bool(job.spec.get("impute"))  # the table is in memory
     return Estimates(
         seconds=round(seconds, 1),
         seconds_low=round(seconds / factor, 1),
         seconds_high=round(seconds * factor, 1),
-        memory_bytes=BASE_BYTES + (CELL_BYTES * cells if job.kind != "sample" else 0),
+        memory_bytes=BASE_BYTES + (CELL_BYTES * cells if whole else 0),
         sample_bytes=cells * CSV_CELL_BYTES,
     )
 

@@ -71,7 +71,8 @@ def create(
     job = enqueue(session, tenant_id, resolve(session, tenant_id, request, settings), settings)
     if key is not None:
         idempotency.settle(session, tenant_id, key, job.id)
-    audit.record(session, caller, f"job.create.{job.kind}", job.id)
+    # An imputation hands out real records: the log tells it from a sample.
+    audit.record(session, caller, f"job.create.{'impute' if job.spec.get('impute') else job.kind}", job.id)
     session.flush()
     return view(session, job), job.queue
 

@@ -6,9 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from models.schema import Column, Kind, Schema
-from service.db.tables import Job, Sample, Synthesizer
+from service.db.tables import AuditEvent, Job, Sample, Synthesizer
 from service.jobs import lifecycle
 
 Check = Callable[..., dict[str, Any]]
@@ -68,6 +69,9 @@ def test_an_imputation_belongs_to_the_dataset_whose_rows_it_holds(client: TestCl
     assert job["spec"]["rows"] == 2
     own = post(client, kind="sample", synthesizer_id=synthesizer, impute={}).json()
     assert own["spec"]["impute"] == {"dataset_id": trained_on, "columns": None, "codes": None}
+    with mine.database.read() as session:
+        log = {e.object_id: e.action for e in session.scalars(select(AuditEvent))}
+    assert log[job["id"]] == "job.create.impute"
 
 
 def test_an_imputation_that_cannot_be_is_refused(client: TestClient, mine: Any, check_problem: Check) -> None:
