@@ -45,7 +45,7 @@ def held_out_auc(made: Synthesizer) -> float:
 def test_it_lowers_the_held_out_discriminators_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the anchor of likelihood, so that all of the fall is the discriminator's doing."""
     monkeypatch.setattr("models.gan.fitting.Game", partial(Game, anchor=0.0))
-    options = {"seed": 1, "steps": 40, "hidden": 64, "batch": 256, "threads": 1, "holdout": 0.0}
+    options = {"seed": 1, "steps": 30, "hidden": 64, "batch": 256, "threads": 1, "holdout": 0.0}
     real = toy(4_000, 0)
     before = fit(real, options=FitOptions(**options, adversarial="never"))
     after = fit(real, options=FitOptions(**options, adversarial="always"))
