@@ -81,12 +81,13 @@ def main() -> None:
         if not column.labelled:
             edges = np.unique(np.nanquantile(real.values(column.name).values, np.linspace(0, 1, 21)[1:-1]))
         base = codes(real, column.name, edges)
-        tables = {"synthetic": drawn.take(slice(0, size)), "holdout": held.take(slice(0, size))}
+        tables = {"synthetic": drawn, "same_size": drawn.take(slice(0, size)), "holdout": held}
         columns[column.name] = {k: round(distance(base, codes(t, column.name, edges)), 4) for k, t in tables.items()}
-    means = {k: round(float(np.mean([c[k] for c in columns.values()])), 4) for k in ("synthetic", "holdout")}
+    kinds = ("synthetic", "same_size", "holdout")
+    means = {k: round(float(np.mean([c[k] for c in columns.values()])), 4) for k in kinds}
     met = len(matching(drawn, options.where))
-    figures = {"rows": len(drawn), "met": met, "seconds": round(seconds, 2), "real_rows": len(real), "compared": size}
-    print(json.dumps({**figures, "mean": means, "columns": columns}))
+    figures = {"rows": len(drawn), "met": met, "seconds": round(seconds, 2)}
+    print(json.dumps({**figures, "real_rows": len(real), "holdout_rows": size, "mean": means, "columns": columns}))
 
 
 if __name__ == "__main__":

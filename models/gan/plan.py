@@ -12,7 +12,6 @@ from models.encoding.encoding import Layout, Resolution
 from models.errors import InvalidInput
 from models.options import FitOptions
 
-
 MANY = 24
 """Ordered cells from which a column counts as a number, not as a scale of a few steps."""
 
