@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from models.schema import Column, Schema
 from models.table import batch_rows, parse_number, plain_format
 
-TYPED_BATCHES, TYPED_ROWS = 4, 1_024
+TYPED_BATCHES, TYPED_ROWS = 8, 1_024
 """A row group of a typed Parquet file holds at least so many batches and rows."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
