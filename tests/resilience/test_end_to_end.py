@@ -212,7 +212,7 @@ SEARCH = {
     "kind": "tune",
     "seed": 3,
     "trials": 5,
-    "options": {"batch": 128, "hidden": 48, "depth": 1, "steps": 150, "adversarial": "never"},
+    "options": {"batch": 128, "hidden": 48, "depth": 1, "steps": 80, "adversarial": "never"},
     "space": {"dropout": {"low": 0.0, "high": 0.3}, "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
 }
 
@@ -237,17 +237,17 @@ def test_kill_9_in_mid_search_goes_on_from_the_finished_trials(
         return [e.data["number"] for e in sorted(found, key=lambda e: e.id)]
 
     job_id = api.start(dataset_id=dataset, **SEARCH)
-    until(lambda: len(trials(job_id, 1)) >= 2, 60)
+    until(lambda: len(trials(job_id, 1)) >= 2, 240)
     victim = workers.busy()
     assert victim is not None, workers.log()
     victim.send_signal(signal.SIGKILL)
-    job = api.wait(job_id)
+    job = api.wait(job_id, 300)
     assert (job["state"], job["attempt"]) == ("succeeded", 2), workers.log()
     again = trials(job_id, 2)
     assert again
     assert again[0] >= 1, "finished trials are not made again"
     assert again == list(range(again[0], 5))
-    straight = api.wait(api.start(dataset_id=dataset, **SEARCH))
+    straight = api.wait(api.start(dataset_id=dataset, **SEARCH), 300)
     assert told(job) == told(straight), "what is tried does not depend on the interruption"
     assert {t["state"] for t in told(job)} == {"succeeded"}
     assert job["result"]["options"] == straight["result"]["options"]
@@ -262,7 +262,7 @@ def test_a_search_is_cancelled_within_seconds(postgres_bench: Any, api: Api, unt
     job_id = api.start(dataset_id=dataset, **SEARCH | {"trials": 400})
     thread = threading.Thread(target=supervisor.work)
     thread.start()
-    until(lambda: bench.rows(JobEvent, job_id=job_id, type="trial"), 60)
+    until(lambda: bench.rows(JobEvent, job_id=job_id, type="trial"), 240)
     assert api.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
     began = time.monotonic()
     job = api.wait(job_id)
