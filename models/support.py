@@ -18,9 +18,10 @@ from torch import Tensor
 from models.balance import Balance
 from models.conditions import Condition
 from models.encoding.cells import Restriction
+from models.gan.draws import pick
 from models.gan.network import Generator
 from models.gan.restrict import pins_of
-from models.gan.sampler import Pin, pick
+from models.gan.sampler import Pin
 from models.rng import stream
 from models.synthesize import Synthesizer, sampler_of, streams_of
 

@@ -23,8 +23,8 @@ from models.ctgan.noise import normal, uniforms
 from models.encoding.cells import Array, Restriction
 from models.encoding.encoding import TableEncoding, restrictions_by_column
 from models.errors import Detail, InvalidCondition
+from models.gan.draws import pick
 from models.gan.ruling import Costs, broken
-from models.gan.sampler import pick
 from models.progress import SILENT, Progress
 from models.rules import Rule, refused
 from models.table import Table

@@ -22,10 +22,11 @@ from torch import Tensor
 
 from models.encoding.cells import Array
 from models.gan.discriminator import Discriminator, reliability, teach, verdict
+from models.gan.draws import BLOCK
 from models.gan.losses import cross_entropy
 from models.gan.network import follow, pieces, shadow
 from models.gan.pairs import NO_PAIRS
-from models.gan.sampler import BLOCK, Sampler
+from models.gan.sampler import Sampler
 from models.gan.trainer import Rows, Trainer
 from models.progress import Progress
 from models.rng import key

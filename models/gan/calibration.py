@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from models.encoding.cells import Array
+from models.gan.draws import BLOCK, Draws
 from models.gan.network import pieces
 from models.gan.pairs import NO_PAIRS
-from models.gan.sampler import BLOCK, Draws, Sampler
+from models.gan.sampler import Sampler
 from models.gan.trainer import Trainer
 from models.progress import SILENT, Progress
 from models.rng import key

@@ -18,8 +18,9 @@ from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
 from models.encoding.gaps import Family, fill, read_families
 from models.errors import Detail, InvalidInput
+from models.gan.draws import BLOCK, pick
 from models.gan.network import pieces
-from models.gan.sampler import BLOCK, Sampler, pick
+from models.gan.sampler import Sampler
 from models.imputation import check_columns
 from models.progress import SILENT, Progress
 from models.rng import stream

@@ -17,9 +17,10 @@ from models.encoding.cells import Array, Restriction
 from models.encoding.encoding import TableEncoding, restrictions_by_column
 from models.encoding.numeric import Curve
 from models.errors import Detail, InvalidCondition, InvalidInput
+from models.gan.draws import BLOCK, strata
 from models.gan.restrict import make_pins
 from models.gan.ruling import Costs, keep_rules, last_resort
-from models.gan.sampler import BLOCK, Pins, Sampler, strata
+from models.gan.sampler import Pins, Sampler
 from models.rng import key
 from models.rules import Rule, parse_rules
 

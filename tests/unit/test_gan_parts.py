@@ -8,10 +8,10 @@ import torch
 
 from models.encoding.encoding import Layout
 from models.errors import InvalidInput
+from models.gan.draws import BLOCK, GROUP, Draws, strata
 from models.gan.losses import Blocks, cross_entropy
 from models.gan.masks import Masks
 from models.gan.plan import make_plan, precision, resolution, threads
-from models.gan.sampler import BLOCK, GROUP, Draws, strata
 from models.options import FitOptions
 
 LAYOUT = Layout((3, 4, 2), (-1, 0, -1), (None, np.array([4, 1, 2]), None))

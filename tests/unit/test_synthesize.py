@@ -13,8 +13,9 @@ import torch
 from models.conditions import Condition, parse_conditions
 from models.encoding.encoding import restrictions_by_column
 from models.errors import Cancelled, InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
+from models.gan.draws import BLOCK
 from models.gan.restrict import make_pins
-from models.gan.sampler import BLOCK, Pin, Sampler
+from models.gan.sampler import Pin, Sampler
 from models.options import FitOptions
 from models.progress import Silent
 from models.schema import Column, Kind, Schema
