@@ -27,7 +27,8 @@ STATED = 0.6
 
 @dataclass(frozen=True)
 class Source:
-    """file: below the data folder; none: the invented census. test: the table's own holdout, if it has one."""
+    """file: below the data folder; none: the invented census. test: the table's own holdout, if it has one. complete:
+    rows with a blank are dropped; first: columns before this one, too. code: stands for missing among its numbers."""
 
     file: str | None
     target: str
@@ -35,6 +36,7 @@ class Source:
     test: str | None = None
     complete: bool = False
     first: int = 0
+    code: str | None = None
 
 
 TABLES = {
@@ -42,7 +44,7 @@ TABLES = {
     "magic": Source("magic/magic.csv.gz", "class", "binary"),
     "default": Source("default_credit/default.csv.gz", "default.payment.next.month", "binary"),
     "beijing": Source("beijing_pm25/beijing_pm25.csv.gz", "pm2.5", "regression", complete=True, first=1),
-    "national2019": Source("nist_acs/national2019.csv.gz", "OWN_RENT", "multiclass"),
+    "national2019": Source("nist_acs/national2019.csv.gz", "OWN_RENT", "multiclass", code="N"),
     "census": Source(None, "employment", "multiclass"),
 }
 REAL = [name for name, source in TABLES.items() if source.file]
@@ -61,6 +63,7 @@ class Split:
     test: pd.DataFrame
     target: str
     task: str
+    code: str | None = None
 
 
 def load(name: str, data: Path | None, rows: int | None = None) -> Split:
@@ -76,7 +79,8 @@ def load(name: str, data: Path | None, rows: int | None = None) -> Split:
         order = np.random.RandomState(SPLIT_SEED).permutation(len(whole))
         cut = int(TRAIN_SHARE * len(whole))
         train, test = whole.iloc[order[:cut]], whole.iloc[order[cut:]]
-    return Split(name, train[:rows].reset_index(drop=True), test.reset_index(drop=True), source.target, source.task)
+    train, test = train[:rows].reset_index(drop=True), test.reset_index(drop=True)
+    return Split(name, train, test, source.target, source.task, source.code)
 
 
 def write(split: Split, folder: Path) -> tuple[Path, Path]:

@@ -6,6 +6,7 @@ do the published tables and this project's yardstick, so that figures compare.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,16 @@ from models.schema import Column, Kind
 
 DISTINCT = 15
 MISSING = "nan"
+CODED = "-9"
+"""Below every value of the tables that have a code, as statistical offices write it."""
 
 
-def read(path: Path | str) -> pd.DataFrame:
-    return pd.read_csv(path, skipinitialspace=True, low_memory=False)
+def read(path: Path | str, code: str | None = None) -> pd.DataFrame:
+    """A file to be scored. code: what stands for missing in it; it becomes CODED, so that numbers stay numbers."""
+    if code is None:
+        return pd.read_csv(path, skipinitialspace=True, low_memory=False)
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True).replace(code, CODED)
+    return pd.read_csv(io.StringIO(cells.to_csv(index=False)), low_memory=False)
 
 
 def numbers(train: pd.DataFrame) -> list[str]:

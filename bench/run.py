@@ -90,7 +90,7 @@ def reason(measured: Result, log: Path, limit: float) -> str:
 
 def one(model: str, split: data.Split, paths: tuple[Path, Path], seed: int, settings: Result, given: Any) -> Result:
     """The result of one model, one table, one seed."""
-    train, test = (read(p) for p in paths)
+    train, test = (read(p, split.code) for p in paths)
     out = paths[0].parent / f"{model}-{seed}.csv"
     measured: Result = {}
     if model not in YARDSTICKS:
@@ -98,7 +98,7 @@ def one(model: str, split: data.Split, paths: tuple[Path, Path], seed: int, sett
         if "failed" in measured:
             return measured
     try:
-        drawn = yardstick(model, train, test, seed) if model in YARDSTICKS else read(out)
+        drawn = yardstick(model, train, test, seed) if model in YARDSTICKS else read(out, split.code)
         began = time.perf_counter()
         scores = score(train, test, drawn, split.target, split.task)
     except (ValueError, pd.errors.ParserError) as error:

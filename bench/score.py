@@ -155,10 +155,11 @@ def main() -> None:
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--target", required=True)
     parser.add_argument("--task", choices=("binary", "multiclass", "regression"), default="binary")
+    parser.add_argument("--code", help="what stands for missing among numbers, e.g. N")
     given = parser.parse_args()
-    train, test = read(given.train), read(given.test)
+    train, test = (read(p, given.code) for p in (given.train, given.test))
     for path in given.synthetic:
-        print(path.name, json.dumps(score(train, test, read(path), given.target, given.task)), flush=True)
+        print(path.name, json.dumps(score(train, test, read(path, given.code), given.target, given.task)), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.matrices import Reader, numbers
+from bench.matrices import Reader, numbers, read
 from bench.score import own_bins, score
 
 
@@ -91,6 +91,15 @@ class TestReading:
     def test_codes_are_equal_however_they_are_spelled(self) -> None:
         a, b = Reader.fit(TRAIN).matrices(TRAIN, TRAIN.assign(code=TRAIN["code"].astype(float).astype(str)))
         assert a.row_keys() == b.row_keys()
+
+    def test_a_code_for_missing_leaves_numbers_numbers(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame({"pay": ["N" if i % 5 == 0 else str(i) for i in range(50)], "kind": ["N", "a"] * 25})
+        frame.to_csv(tmp_path / "x.csv", index=False)
+        assert numbers(read(tmp_path / "x.csv")) == []
+        got = read(tmp_path / "x.csv", "N")
+        assert numbers(got) == ["pay"]
+        assert got["pay"][:6].tolist() == [-9, 1, 2, 3, 4, -9]
+        assert set(got["kind"]) == {"-9", "a"}
 
     def test_bins_lie_between_each_tables_own_extremes(self) -> None:
         frame = pd.DataFrame({"x": np.arange(101.0), "label": "a"})
