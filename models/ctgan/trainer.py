@@ -15,22 +15,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from models.artifacts import read_bundle, write_bundle
+from models.ctgan.checkpoints import State, resume, save
 from models.ctgan.critic import Critic
 from models.ctgan.losses import activate, condition_loss
 from models.ctgan.network import ConditionalGenerator
 from models.ctgan.plan import CtganPlan
 from models.ctgan.settling import condition_shares, free_rows, settle
-from models.errors import InvalidArtifact
 from models.gan.network import follow
 from models.progress import Progress
 from models.rng import key
@@ -41,16 +36,6 @@ EMA = 0.998
 BETAS = (0.5, 0.9)
 SETTLE = 100
 """Batches from which the averaged generator's batch norm takes its statistics."""
-
-
-@dataclass
-class State:
-    """What a checkpoint holds beside the tensors."""
-
-    step: int = 0
-    seconds: float = 0.0
-    curve: list[dict[str, float]] = field(default_factory=list)
-    done: bool = False
 
 
 class Trainer:
@@ -71,6 +56,7 @@ class Trainer:
         max_time: float | None,
     ) -> None:
         self.generator, self.critic, self.plan = generator, critic, plan
+        self.models = {"generator": generator, "critic": critic}
         self.cells, self.scalars, self.seed, self.max_time = cells, scalars, seed, max_time
         spans, here = generator.spans, cells.device
         self.starts = torch.tensor(spans.starts, device=here)
@@ -95,7 +81,7 @@ class Trainer:
     def run(self, progress: Progress, checkpoint: Path | None = None, fingerprint: str = "") -> None:
         """Train to the end of the plan or of its time."""
         if checkpoint is not None:
-            self._resume(checkpoint, fingerprint)
+            self.state = resume(checkpoint, fingerprint, self.models, self.ema, self.optimizers) or self.state
         began, saved = time.monotonic() - self.state.seconds, time.monotonic()
         wait = CHECKPOINT_EVERY
         per_epoch = max(1, self.plan.steps // self.plan.epochs)
@@ -118,7 +104,7 @@ class Trainer:
             self.state.done = last
             if checkpoint is not None and (last or time.monotonic() - saved > wait):
                 started = time.monotonic()
-                self._save(checkpoint, fingerprint)
+                save(checkpoint, fingerprint, self.state, self.models, self.ema, self.optimizers)
                 progress.checkpoint(checkpoint, step=self.state.step)
                 saved = time.monotonic()
                 wait = max(CHECKPOINT_EVERY, 20 * (saved - started)) if CHECKPOINT_EVERY else 0.0
@@ -195,40 +181,3 @@ class Trainer:
     def _point(self, loss: Tensor, critic: Tensor) -> dict[str, float]:
         point = {"step": self.state.step, "loss": float(loss), "critic": float(critic), "seconds": self.state.seconds}
         return {k: round(v, 5) for k, v in point.items() if math.isfinite(v)}
-
-    def _save(self, folder: Path, fingerprint: str) -> None:
-        tensors = {f"generator.{k}": v for k, v in self.generator.state_dict().items()}
-        tensors |= {f"critic.{k}": v for k, v in self.critic.state_dict().items()}
-        tensors |= {f"ema.{k}": v for k, v in self.ema.items()}
-        for name, optimizer in self.optimizers.items():
-            for i, slots in optimizer.state_dict()["state"].items():
-                tensors |= {f"adam.{name}.{i}.{k}": v for k, v in slots.items()}
-        arrays = {k: v.detach().cpu().numpy() for k, v in tensors.items()}
-        write_bundle(folder, "checkpoint", {**vars(self.state), "of": fingerprint}, arrays)
-
-    def _resume(self, folder: Path, fingerprint: str) -> None:
-        """Continue from a checkpoint of the same data and options; any other is left to be overwritten."""
-        if not (folder / "manifest.json").exists():
-            return
-        try:
-            manifest, arrays = read_bundle(folder, "checkpoint")
-        except InvalidArtifact:
-            return  # damaged: training starts again and replaces it, which costs time but no correctness
-        if manifest.get("of") != fingerprint:
-            return
-        tensors = {k: torch.from_numpy(np.array(v)).to(self.cells.device) for k, v in arrays.items()}
-        self.generator.load_state_dict(_under(tensors, "generator."))
-        self.critic.load_state_dict(_under(tensors, "critic."))
-        self.ema = _under(tensors, "ema.")
-        for name, optimizer in self.optimizers.items():
-            state: dict[int, dict[str, Tensor]] = {}
-            for place, tensor in _under(tensors, f"adam.{name}.").items():
-                i, slot = place.split(".")
-                state.setdefault(int(i), {})[slot] = tensor
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-        fields: dict[str, Any] = {k: manifest[k] for k in vars(self.state)}
-        self.state = State(**fields)
-
-
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from models.ctgan.mixture import Mixture, fit_mixture
-from models.encoding.cells import Array, ColumnCells
+from models.ctgan.mixture import Mixture
+from models.ctgan.numbers import Numbers, fit_numbers
+from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
 from models.encoding.numeric import Curve
 from models.progress import SILENT, Progress
@@ -26,63 +27,7 @@ from models.table import Table, Values
 
 FEW = 24
 """Cells up to which a number is treated as a category."""
-SPIKE = 0.05
-"""Share of a column's present rows from which a single value is a mode of its own."""
-REACH = 4.0
-"""Deviations of its mode that a scalar of 1 stands for."""
-EDGE = 0.99
 CHUNK = 65_536
-
-
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """Modes of one number: those of the mixture, then spikes (P,), then the column's missing codes."""
-
-    mixture: Mixture
-    spikes: Array
-    missing: int
-
-    @property
-    def size(self) -> int:
-        return len(self.mixture.mean) + len(self.spikes) + self.missing
-
-    def encode(self, values: Values, codes: tuple[int, ...], uniforms: Array) -> tuple[Array, Array]:
-        """-> modes (N,) and scalars (N,) in [-EDGE, EDGE], 0 where the mode has none. codes: of the missing modes."""
-        x, mixed = values.values, len(self.mixture.mean)
-        mode = np.zeros(len(x), np.int64)
-        scalar = np.zeros(len(x))
-        left = values.missing < 0
-        for i, code in enumerate(codes):
-            mode[values.missing == code] = mixed + len(self.spikes) + i
-        for i, spike in enumerate(self.spikes):
-            at = left & (x == spike)
-            mode[at] = mixed + i
-            left = left & ~at
-        drawn = self.mixture.draw_modes(x[left], uniforms[left])
-        mode[left] = drawn
-        scalar[left] = (x[left] - self.mixture.mean[drawn]) / (REACH * self.mixture.deviation[drawn])
-        return mode, np.clip(scalar, -EDGE, EDGE)
-
-    def decode(self, mode: Array, scalar: Array, cells: ColumnCells) -> tuple[Array, Array]:
-        """-> cells of the encoding (N, slots) and the place of the value in its cell (N,), as Curve.decode takes it."""
-        mixed = len(self.mixture.mean)
-        centre = np.concatenate([self.mixture.mean, self.spikes, np.zeros(self.missing)])
-        width = np.concatenate([REACH * self.mixture.deviation, np.zeros(len(self.spikes) + self.missing)])
-        full, place = locate(_curve(cells), centre[mode] + width[mode] * scalar)
-        gone = mode >= mixed + len(self.spikes)
-        full[gone, 0] = len(cells.codec.fine) + mode[gone] - mixed - len(self.spikes)
-        full[gone, 1] = 0
-        return full[:, : len(cells.sizes)], place
-
-
-def locate(curve: Curve, values: Array) -> tuple[Array, Array]:
-    """Any numbers (N,) -> their cells (N, 2) and the uniforms (N,) from which Curve.decode makes them, bounded."""
-    borders = (curve.high[:-1] + curve.low[1:]) / 2
-    leaf = np.searchsorted(borders, values, side="right")
-    half = curve.step / 2
-    start, span = curve.low[leaf] - half, curve.high[leaf] - curve.low[leaf] + 2 * half
-    share = np.clip((values - start) / np.where(span > 0, span, 1.0), 0.0, 1.0)
-    return np.stack([curve.coarse_of[leaf], curve.fine_of[leaf]], 1), share ** (1 / curve.power[leaf])
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +125,7 @@ def fit_transform(table: Table, encoding: TableEncoding, progress: Progress = SI
         progress.check()
         if isinstance(cells.codec, Curve) and (len(cells.sizes) > 1 or max(cells.sizes, default=0) > FEW):
             values = table.values(cells.column.name)
-            numbers[i] = _fit_numbers(values.values[values.missing < 0], cells)
+            numbers[i] = fit_numbers(values.values[values.missing < 0], cells)
     return Transform(encoding, numbers)
 
 
@@ -194,18 +139,3 @@ def transform_from(encoding: TableEncoding, raw: Mapping[str, Any], tensors: Map
         spikes = tensors[f"numbers.{i}.spikes"]
         numbers[i] = Numbers(Mixture(mean, deviation, share), spikes, len(encoding.columns[i].missing))
     return Transform(encoding, numbers)
-
-
-def _curve(cells: ColumnCells) -> Curve:
-    if not isinstance(cells.codec, Curve):
-        raise TypeError("a column of labels has no modes")
-    return cells.codec
-
-
-def _fit_numbers(present: Array, cells: ColumnCells) -> Numbers:
-    distinct, counts = np.unique(present, return_counts=True)
-    spikes = distinct[counts > SPIKE * len(present)]
-    rest = present[~np.isin(present, spikes)]
-    if not len(rest):
-        rest = present
-    return Numbers(fit_mixture(rest, _curve(cells).step / REACH), spikes, len(cells.missing))
