@@ -11,7 +11,7 @@ from models.encoding.cells import Restriction
 from models.encoding.encoding import TableEncoding
 from models.gan.sampler import Pin, Pins
 
-CHEAP = 1 / 6
+CHEAP = 1 / 8
 """Estimated acceptance from which conditioned columns are met where they stand in the drawing order."""
 
 
@@ -38,7 +38,8 @@ def make_pins(
     first = [pin.slot for _, pins in sorted(ranked, key=lambda r: r[0]) for pin in pins]
     if first and accepted >= CHEAP:
         first = list(order[: max(order.index(s) for s in first) + 1])
-    return Pins(tuple(first), {pin.slot: pin for _, pins in ranked for pin in pins})
+    moved = first != list(order[: len(first)])
+    return Pins(tuple(first), {pin.slot: pin for _, pins in ranked for pin in pins}, moved)
 
 
 def pins_of(encoding: TableEncoding, restrictions: Mapping[str, Restriction], device: torch.device) -> dict[int, Pin]:

@@ -6,6 +6,10 @@ row is accepted with the probability p of meeting it given the columns before (r
 columns alone, so the accepted rows follow the generator's own distribution under the conditions, without bias). The
 mass of the first column is the same for all rows and needs no rejection; neither do columns pinned to one cell, which
 therefore go first.
+
+The generator knows rows best in its plain drawing order. Where conditions make another order necessary, a row is chosen
+among CANDIDATES, each with its likelihood in the plain order over its likelihood in the order that it was drawn in
+(sampling importance resampling: Rubin 1987, comment on Tanner and Wong, JASA 82).
 """
 
 from __future__ import annotations
@@ -20,12 +24,14 @@ from torch import Tensor
 
 from models.encoding.cells import Array
 from models.encoding.encoding import Layout
-from models.gan.draws import BLOCK, GROUP, Draws, independent, strata
+from models.gan.draws import BLOCK, GROUP, Draws, independent, pick, strata
 from models.gan.network import Generator, pieces
 from models.gan.pairs import NO_PAIRS, PairMask
 from models.progress import SILENT, Progress
 from models.rng import key, stream
 
+CANDIDATES = 4
+"""Candidates of a row that is not drawn in the plain order."""
 ROUNDS = 12
 """Rounds of candidates for rows that have none yet; each round doubles the candidates of a row."""
 
@@ -43,10 +49,13 @@ class Pin:
 
 @dataclass(frozen=True, eq=False)
 class Pins:
-    """first: the slots that are drawn under rejection, in order; all pinned ones are among them."""
+    """first: the slots that are drawn under rejection, in order; all pinned ones are among them. moved: whether they
+    would not come first without conditions.
+    """
 
     first: tuple[int, ...] = ()
     by_slot: Mapping[int, Pin] = field(default_factory=dict)
+    moved: bool = False
 
     def to(self, device: torch.device) -> Pins:
         return replace(self, by_slot={s: replace(p, mass=p.mass.to(device)) for s, p in self.by_slot.items()})
@@ -124,13 +133,14 @@ class Sampler:
         draw: Callable[[Tensor, int], Tensor],
         pins: Mapping[int, Pin],
         drawn: Sequence[int] = (),
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Draw these slots in place, given first-layer sums h (B, H) and the cells of the slots drawn before; draw:
         (masses (B, K), slot) -> cells (B,).
 
-        -> product of the accepted masses, less the first.
+        -> product of the accepted masses, less the first; sum of the logarithms of the masses of the cells drawn.
         """
         weight = torch.ones(len(h), device=self.device)
+        log = torch.zeros(len(h), device=self.device)
         free = True  # nothing random has been drawn yet: masses are the same for all rows
         for i, slot in enumerate(slots):
             self.progress.check()
@@ -144,10 +154,11 @@ class Sampler:
             if pin is not None and not free:
                 weight = weight * p.sum(1)
             cells[:, slot] = draw(p, slot)
+            log += p.gather(1, cells[:, slot, None])[:, 0].clamp_min(1e-30).log()
             if pin is None or int((p[:1] > 0).sum()) != 1:
                 free = False
             h += self.entry[slot][cells[:, slot]]
-        return weight
+        return weight, log
 
     def block(
         self, number: int, first: int, last: int, seed: int, uniforms: int, pins: Pins = NONE
@@ -171,17 +182,40 @@ class Sampler:
 
     def _rows(self, number: int, at: Array, draw: Callable[[Tensor, int], Tensor], seed: int, pins: Pins) -> Tensor:
         """Rows `at` (N,) of a block -> cells (N, S)."""
+        if not pins.moved:
+            return self._drawn(number, at, draw, seed, pins)[0]
+        found, odds = [], []
+        for candidate in range(CANDIDATES):
+            own = key(seed, "candidate", candidate)
+            u = stream(own, "cells", number).random((BLOCK, len(self.layout.sizes)), dtype=np.float32)[at]
+            cells, log = self._drawn(number, at, independent(torch.from_numpy(u).to(self.device)), own, pins)
+            found.append(cells)
+            odds.append(self._plainly(cells, pins) - log)
+        weight = torch.stack(odds, 1)
+        u = stream(seed, "choice", number).random(BLOCK, dtype=np.float32)[at]
+        chosen = pick((weight - weight.amax(1, keepdim=True)).exp(), torch.from_numpy(u).to(self.device))
+        return torch.stack(found, 1)[torch.arange(len(at), device=self.device), chosen]
+
+    def _drawn(
+        self, number: int, at: Array, draw: Callable[[Tensor, int], Tensor], seed: int, pins: Pins
+    ) -> tuple[Tensor, Tensor]:
+        """As _rows, in one go -> cells (N, S), log-likelihood (N,) but for a constant, in the order drawn in."""
         cells = torch.zeros(len(at), len(self.layout.sizes), dtype=torch.int64, device=self.device)
         h = self.start.expand(len(at), -1).clone()
         if len(pins.first) > 1:
-            self._accept(pins.first, pins.by_slot, number, at, seed, cells)
+            before = self._accept(pins.first, pins.by_slot, number, at, seed, cells)
             for slot in pins.first:
                 h += self.entry[slot][cells[:, slot]]
         else:
-            self._walk(pins.first, h, cells, draw, pins.by_slot)
+            before = self._walk(pins.first, h, cells, draw, pins.by_slot)[1]
         done = set(pins.first)
-        self._walk([s for s in self.order if s not in done], h, cells, draw, {}, pins.first)
-        return cells
+        after = self._walk([s for s in self.order if s not in done], h, cells, draw, {}, pins.first)[1]
+        return cells, before + after
+
+    def _plainly(self, cells: Tensor, pins: Pins) -> Tensor:
+        """Log-likelihood (N,) of cells (N, S) in the plain order, but for the same constant."""
+        h = self.start.expand(len(cells), -1).clone()
+        return self._walk(self.order, h, cells.clone(), lambda p, slot: cells[:, slot], pins.by_slot)[1]
 
     def _accept(
         self,
@@ -191,9 +225,13 @@ class Sampler:
         at: Array,
         seed: int,
         cells: Tensor,
-    ) -> None:
-        """Fill the conditioned slots of rows `at` (N,) of a block with the first accepted candidate of each."""
+    ) -> Tensor:
+        """Fill the conditioned slots of rows `at` (N,) of a block with the first accepted candidate of each.
+
+        -> log-likelihood (N,) of these slots, but for a constant.
+        """
         slots = len(self.layout.sizes)
+        log = torch.zeros(len(cells), device=self.device)
         pending = torch.arange(len(cells), device=self.device)
         for attempt in range(ROUNDS):
             tries = 2**attempt
@@ -201,23 +239,26 @@ class Sampler:
             for rows in pieces(pending, max(1, 2 * BLOCK // tries)):
                 u = self._candidates(seed, number, attempt, at[rows.cpu().numpy()], tries, slots)
                 found = torch.zeros(len(rows) * tries, slots, dtype=torch.int64, device=self.device)
-                weight = self._walk(head, self.start.expand(len(found), -1).clone(), found, independent(u), pins)
+                h = self.start.expand(len(found), -1).clone()
+                weight, logs = self._walk(head, h, found, independent(u), pins)
                 accepted = (u[:, slots] < weight).view(-1, tries)
                 hit = accepted.any(1)
                 # In the last round a row that has none yet takes one of its candidates by their weights.
-                pick = accepted.float().argmax(1)
+                best = accepted.float().argmax(1)
                 if attempt == ROUNDS - 1:
                     cdf = weight.view(-1, tries).double().cumsum(1)
                     drawn = torch.searchsorted(cdf, u.view(-1, tries, slots + 1)[:, 0, slots:].double() * cdf[:, -1:])
-                    pick = torch.where(hit, pick, drawn[:, 0].clamp_max(tries - 1))
+                    best = torch.where(hit, best, drawn[:, 0].clamp_max(tries - 1))
                     hit = torch.ones_like(hit)
-                take = torch.arange(len(rows), device=self.device) * tries + pick
+                take = torch.arange(len(rows), device=self.device) * tries + best
                 for slot in head:
                     cells[rows[hit], slot] = found[take[hit], slot]
+                log[rows[hit]] = logs[take[hit]]
                 left.append(rows[~hit])
             pending = torch.cat(left)
             if not len(pending):
-                return
+                break
+        return log
 
     def _candidates(self, seed: int, number: int, attempt: int, rows: Array, tries: int, slots: int) -> Tensor:
         """Uniforms (rows * tries, S + 1): each row's own, whichever rows are pending with it."""
