@@ -118,7 +118,7 @@ def _problem(m: Metric, spread: float) -> Problem | None:
     if m.name == "c2st":
         yard = min(x for x in (m.ceiling, m.holdout, 1.0) if x is not None)
         text = f"A classifier tells the sample from real rows: c2st {v:.2f}, real rows read {yard:.2f}."
-        advice = "See which columns betray it in the detection section; train longer or with the adversarial phase."
+        advice = "See which columns betray it in the detection section; train longer, or search options."
         return Problem(max(yard - v, 0.0), m, "The sample can be told from real rows", text, advice)
     if m.name in ("utility_auc", "utility_r2") and m.ceiling is not None and m.floor is not None:
         span = max(m.ceiling - m.floor, 0.05)
