@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -234,6 +235,7 @@ def test_many_hands_neither_block_each_other_nor_publish_twice(
     job_id = draw(bench, ranges=[(i, 1) for i in range(24)])
     blob = bench.store.write([b"rows"]).id
     errors: list[BaseException] = []
+    turns, asked = itertools.count(), threading.Event()
 
     def hand(number: int) -> None:
         try:
@@ -247,6 +249,8 @@ def test_many_hands_neither_block_each_other_nor_publish_twice(
                         report = {"sample": lifecycle.StepReport(fraction, "", 1.0)}
                         with bench.database.write() as session:
                             lifecycle.record(session, claim, report, [lifecycle.Event("progress", {"n": number})])
+                    if stop and next(turns) >= 12:
+                        asked.wait(60)  # so that the sample is not whole before it is cancelled
                     with bench.database.write() as session:
                         lifecycle.publish(session, claim, {"rows": 1}, {"sample": blob})
                     continue
@@ -262,6 +266,7 @@ def test_many_hands_neither_block_each_other_nor_publish_twice(
         until(lambda: bench.rows(SamplePart))
         with bench.database.write() as session:
             lifecycle.cancel(session, job_id)
+        asked.set()
     while any(thread.is_alive() for thread in threads):
         with bench.database.write() as session:
             lifecycle.reconcile(session, hint_after=1000.0)

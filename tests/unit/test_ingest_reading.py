@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models.errors import InvalidData, PopulaceError, TooLarge, UnsupportedMedia
@@ -304,6 +304,7 @@ def test_written_tables_read_back(
     import pyarrow as pa
 
     names = [f"c{i}" for i in range(len(rows[0]))]
+    assume(len(names) > 1 or d == ",")  # nothing in a file of one column tells its delimiter
     schema = Schema(tuple(Column(n, Kind.TEXT) for n in names), Dialect("csv", d, quoting=q))
     data = pa.table([pa.array(c, pa.string()) for c in zip(*rows, strict=True)], names=names)
     path = put(tmp_path_factory.mktemp("t"), b"".join(stream_csv(data.to_batches(), schema)))
