@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Self, TypeVar
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
@@ -72,9 +72,8 @@ class Job(Record):
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         steps = tuple(Step.from_json(s) for s in raw.get("steps") or ())
-        return super().from_json(
-            {**raw, "steps": steps, "result": raw.get("result") or {}, "fraction": raw.get("fraction") or 0.0}
-        )
+        known = {**raw, "steps": steps, "result": raw.get("result") or {}, "fraction": raw.get("fraction") or 0.0}
+        return replace(super().from_json(known), raw=raw)
 
     @property
     def ended(self) -> bool:

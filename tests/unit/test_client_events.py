@@ -161,3 +161,10 @@ def test_orders_carry_a_key_that_makes_them_safe_to_repeat() -> None:
     assert sent[2] == ("mine", {"kind": "sample", "synthesizer_id": "s", "rows": 10})
     assert sent[3][1] == {"kind": "evaluate", "sample_id": "x", "target": "income"}
     assert len({key for key, _ in sent}) == 3
+
+
+def test_a_jobs_raw_answer_is_what_the_service_said() -> None:
+    raw = {"id": "job_1", "kind": "sample", "state": "running", "steps": [{"name": "sample", "state": "running"}]}
+    job = Job.from_json(raw)
+    assert job.steps[0].name == "sample"
+    assert json.loads(json.dumps(job.raw)) == raw
