@@ -56,10 +56,11 @@ def histogram(column: Mapping[str, Any]) -> Markup:
 
 
 def _cut(left: float, step: float, words: str) -> list[Markup]:
-    """A slanted gap in the bar, and its shares in words on the side where there is room."""
+    """A slanted gap in the bar, and its shares in words on its side, where they leave room for those on the other."""
     y, end = BASE - TALL + 16, left > WIDTH / 2
+    at = max(left + step, WIDTH * 0.8) if end else min(left, WIDTH * 0.2)
     gap = line([(left - 1, y + 4), (left + step + 1, y - 4)], "gap")
-    return [gap, text(left + step if end else left, BASE - TALL - 8, words, "label", "end" if end else "start")]
+    return [gap, text(at, BASE - TALL - 8, words, "label", "end" if end else "start")]
 
 
 def _names(labels: list[str], step: float) -> list[Markup]:
