@@ -76,6 +76,8 @@ def test_an_interrupt_cancels_and_cleans_up(
         env={**environment, "TMPDIR": str(temporary)},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that starts these tests in the background has interrupts ignored, here and in all children.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     try:
         assert process.stderr is not None
