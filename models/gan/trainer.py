@@ -199,7 +199,10 @@ class Trainer:
         if manifest.get("of") != fingerprint:
             return
         tensors = {k: torch.from_numpy(np.array(v)).to(self.device) for k, v in arrays.items()}
-        self.model.load_state_dict(_under(tensors, "model."))
+        weights = _under(tensors, "model.")
+        if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in self.model.state_dict().items()}:
+            return  # of another version of this program, as after an upgrade in mid-training
+        self.model.load_state_dict(weights)
         self.ema, self.best = _under(tensors, "ema."), _under(tensors, "best.")
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under(tensors, "optimizer.").items():

@@ -222,6 +222,18 @@ def test_a_checkpoint_of_other_options_is_not_resumed(real: Table, tmp_path: Pat
     assert all((other.model.state_dict()[k] == v).all() for k, v in fresh.model.state_dict().items())
 
 
+def test_a_checkpoint_of_another_network_is_not_resumed(
+    real: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an upgrade in mid-training: training starts again instead of failing."""
+    few = FitOptions(**{**OPTIONS.to_json(), "steps": 3})
+    with monkeypatch.context() as before:
+        before.setattr("models.gan.smooth._hats", lambda count: np.ones((count, 1)))
+        fit(real, options=few, checkpoint=tmp_path)
+    upgraded, fresh = fit(real, options=few, checkpoint=tmp_path), fit(real, options=few)
+    assert all((upgraded.model.state_dict()[k] == v).all() for k, v in fresh.model.state_dict().items())
+
+
 def test_max_time_bounds_training(real: Table) -> None:
     short = fit(real, options=FitOptions(**{**OPTIONS.to_json(), "steps": 100_000, "max_time": 0.5}))
     assert short.manifest["steps"] < 2_000

@@ -13,11 +13,28 @@ import pyarrow.parquet as pq
 from models.balance import parse_balance
 from models.conditions import parse_conditions
 from models.gan.ruling import Costs
+from models.ingest import check_schema
+from models.options import FitOptions
 from models.schema import schema_from_json
 from models.support import warnings_of
 from models.synthesize import Synthesizer, sample_batches
 from models.table import StoredWriter, Table, batch_rows
 from worker.reporting import Reporter
+
+
+def read_training(job: dict[str, Any], folder: Path, progress: Reporter) -> tuple[Table, FitOptions, Path]:
+    """The table of a job that trains, checked against its schema, the options and the folder of checkpoints.
+
+    Raises InvalidSchema where the data contradicts the schema, InvalidInput.
+    """
+    progress.step("read")
+    real = read_stored(folder / "in" / "table.parquet", job["schema"])
+    progress.step("profile")
+    check_schema(real)
+    options = FitOptions.from_json(job["spec"]["options"])
+    checkpoint = folder / "checkpoint"
+    checkpoint.mkdir(exist_ok=True)
+    return real, replace(options, threads=options.threads or job["threads"]), checkpoint
 
 
 def read_parts(folder: Path, schema: Any, rows: int) -> Table:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from models.errors import InvalidCondition
-from models.ingest import check_schema
-from models.options import FitOptions
 from models.synthesize import fit
 from models.table import Table
 from worker.archives import pack
 from worker.reporting import Reporter
 from worker.verbs import EVALUATED_ROWS
 from worker.verbs.evaluate import assess, in_shares, under
-from worker.verbs.stored import read_stored, warned, write_sample
+from worker.verbs.stored import read_stored, read_training, warned, write_sample
 
 MIN_REAL_ROWS = 20
 """Real rows under the conditions of a sample below which an evaluation says nothing."""
@@ -24,15 +21,8 @@ MIN_REAL_ROWS = 20
 def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
     """Raises InvalidSchema where the data contradicts the schema, InvalidInput, InvalidCondition."""
     spec = job["spec"]
-    progress.step("read")
-    real = read_stored(folder / "in" / "table.parquet", job["schema"])
-    progress.step("profile")
-    check_schema(real)
-    options = FitOptions.from_json(spec["options"])
+    real, options, checkpoint = read_training(job, folder, progress)
     _judgeable(real, spec)
-    options = replace(options, threads=options.threads or job["threads"])
-    checkpoint = folder / "checkpoint"
-    checkpoint.mkdir(exist_ok=True)
     synthesizer = fit(real, options=options, progress=progress, checkpoint=checkpoint)
     synthesizer.save(folder / "synthesizer")
     pack(folder / "synthesizer", folder / "out" / "synthesizer.tar")
