@@ -153,7 +153,7 @@ def fit(
     with _threads(threads(options)):
         progress.step("encode")
         cut = resolution(len(train), len(table.schema.columns), options)
-        encoding = fit_encoding(train, cut, progress, derive=options.derive)
+        encoding = fit_encoding(train, cut, progress, derive=options.derive, link=options.model != "ctgan")
         last_resort(parse_rules(train.schema), encoding, ())  # refuses rules that no row can meet
         codes = encoding.encode(train, progress)
         progress.step("train")
@@ -194,6 +194,7 @@ def fit(
         "slots": len(encoding.layout.sizes),
         "width": encoding.layout.width,
         "derived": {d.column.name: d.source for d in encoding.derived},
+        "links": {k.name: sorted(k.sources) for k in encoding.links},
         "rules": _rules(train),
         "parameters": size,
         **facts,

@@ -45,6 +45,10 @@ class Values:
     values: npt.NDArray[Any]
     missing: npt.NDArray[np.int16]
 
+    def numbers(self) -> npt.NDArray[np.float64]:
+        """float64 (N,), NaN where missing."""
+        return np.where(self.missing < 0, self.values, np.nan).astype(np.float64, copy=False)
+
 
 @dataclass(frozen=True, eq=False)
 class Table:

@@ -15,12 +15,14 @@ from models.conditions import Condition
 from models.encoding.categorical import MAX_CELLS, categories_from, fit_categories
 from models.encoding.cells import Array, Codec, ColumnCells, Restriction, need
 from models.encoding.derived import SAMPLE, Derived, derived_from, find_derived
+from models.encoding.linking import find_links
+from models.encoding.links import Linked, linked_from
 from models.encoding.numeric import curve_from, fit_curve
 from models.encoding.surrogates import Surrogate, fit_surrogate, surrogate_from
 from models.errors import Detail, InvalidArtifact, InvalidCondition
 from models.progress import SILENT, Progress
 from models.schema import Column, Kind, Schema
-from models.table import Table, parse_datetimes, second_decimals, write_values
+from models.table import Table, Values, parse_datetimes, second_decimals, write_values
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Layout:
     sizes (S,): cells of each slot. parents (S,): for a fine slot the slot of its coarse cell, else -1. fine: for a
     fine slot the number of its cells that each coarse cell has (coarse,), else None. missing (S,): missing codes among
     the cells of each slot, the last ones; () where there are none. ordered (S,): cells of each slot that follow each
-    other in order, the first ones; 0 where they are mere labels.
+    other in order, the first ones; 0 where they are mere labels. links: slots that say
+    how the next one's column stands to others.
     """
 
     sizes: tuple[int, ...]
@@ -47,6 +50,7 @@ class Layout:
     fine: tuple[Array | None, ...]
     missing: tuple[int, ...] = ()
     ordered: tuple[int, ...] = ()
+    links: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -59,12 +63,15 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class TableEncoding:
-    """columns: the modelled ones. derived: those that follow from another. surrogates: the others."""
+    """columns: the modelled ones. derived: those that follow from another. surrogates: the others. links: of columns
+    among the modelled ones.
+    """
 
     schema: Schema
     columns: tuple[ColumnCells, ...]
     surrogates: tuple[Surrogate, ...]
     derived: tuple[Derived, ...] = field(default=())
+    links: tuple[Linked, ...] = field(default=())
 
     @cached_property
     def layout(self) -> Layout:
@@ -75,21 +82,42 @@ class TableEncoding:
         ordered: list[int] = []
         for column in self.columns:
             here = column.sizes
+            if (found := self._linked.get(column.column.name)) is not None:
+                sizes.append(found.size)
+                parents.append(-1)
+                fine.append(None)
+                missing.append(0)
+                ordered.append(0)
             ordered += column.ordered
             missing += [len(column.missing), 0][: len(here)]
             parents += [-1] if len(here) == 1 else [-1, len(sizes)] if here else []
             fine += [None] if len(here) == 1 else [None, column.fine] if here else []
             sizes += here
-        return Layout(tuple(sizes), tuple(parents), tuple(fine), tuple(missing), tuple(ordered))
+        links = tuple(self.link_slots.values())
+        return Layout(tuple(sizes), tuple(parents), tuple(fine), tuple(missing), tuple(ordered), links)
 
     @cached_property
     def slots(self) -> dict[str, slice]:
-        """Slots of each modelled column."""
+        """Slots of each modelled column's own cells."""
         out, at = {}, 0
         for column in self.columns:
+            at += column.column.name in self._linked
             out[column.column.name] = slice(at, at + len(column.sizes))
             at += len(column.sizes)
         return out
+
+    @cached_property
+    def _linked(self) -> dict[str, Linked]:
+        return {found.name: found for found in self.links}
+
+    @cached_property
+    def link_slots(self) -> dict[str, int]:
+        """By column, the slot of its links: the one before its own."""
+        return {name: self.slots[name].start - 1 for name in self._linked}
+
+    @cached_property
+    def link_sources(self) -> frozenset[str]:
+        return frozenset[str]().union(*(found.sources for found in self.links))
 
     @property
     def copies(self) -> tuple[tuple[str, str], ...]:
@@ -117,10 +145,18 @@ class TableEncoding:
         """Rows -> cells (N, S), of the smallest type that holds them."""
         small = np.uint8 if max(self.layout.sizes, default=0) <= 256 else np.int16
         out = np.empty((len(table), len(self.layout.sizes)), small)
+        others: dict[str, Array] = {}
         for column in self.columns:
             progress.check()
             if column.sizes:
-                out[:, self.slots[column.column.name]] = column.encode(table.values(column.column.name))
+                name = column.column.name
+                values = table.values(name)
+                cells = column.encode(values)
+                out[:, self.slots[name]] = cells
+                if name in self._linked:
+                    out[:, self.link_slots[name]] = self._linked[name].encode(values, cells, others)
+                if name in self.link_sources:
+                    others[name] = values.numbers()
         return out
 
     def decode(
@@ -131,10 +167,11 @@ class TableEncoding:
         conditions: by modelled column; every decoded value meets its own.
         """
         done: dict[str, pa.Array] = {}
+        others: dict[str, Array] = {}
         for i, column in enumerate(self.columns):
             name = column.column.name
             u = uniforms[:, 2 * i : 2 * i + 2]
-            values = column.decode(cells[:, self.slots[name]], u, (conditions or {}).get(name))
+            values = self.values(name, column, cells, u, others, (conditions or {}).get(name))
             done[name] = write_values(values, column.column)
         first = 2 * len(self.columns)
         for i, surrogate in enumerate(self.surrogates):
@@ -146,6 +183,27 @@ class TableEncoding:
                 values = derived.lookup.decode(cells[:, self.slots[derived.source]])
                 done[derived.column.name] = write_values(values, derived.column)
         return pa.table([done[n] for n in self.schema.names], names=self.schema.names)
+
+    def values(
+        self,
+        name: str,
+        column: ColumnCells,
+        cells: Array,
+        uniforms: Array,
+        others: dict[str, Array],
+        condition: Condition | None = None,
+    ) -> Values:
+        """One column's values by the cells of all slots (N, S) and uniforms (N, 2). others: numbers of the columns
+        before, to which this one's are added if later ones have links to it.
+        """
+        own = cells[:, self.slots[name]]
+        values = column.decode(own, uniforms, condition)
+        if name in self._linked:
+            which = cells[:, self.link_slots[name]]
+            values = self._linked[name].decode(values, own, which, others, uniforms[:, 0], condition)
+        if name in self.link_sources:
+            others[name] = values.numbers()
+        return values
 
     @property
     def uniforms(self) -> int:
@@ -159,6 +217,7 @@ class TableEncoding:
             ],
             "surrogates": [s.to_json() for s in self.surrogates],
             "derived": [d.to_json() for d in self.derived],
+            "links": [k.to_json() for k in self.links],
         }
 
     def tensors(self) -> dict[str, Array]:
@@ -189,9 +248,10 @@ def encoding_from(schema: Schema, raw: Mapping[str, Any], tensors: Mapping[str, 
         for i, item in enumerate(need({"derived": old, **raw}, "derived", list)):
             derived.append(derived_from(schema, item, _under(tensors, f"derived.{i}."), known))
         _check_names(schema, columns, derived, surrogates)
+        links = tuple(linked_from(x, columns) for x in need({"links": [], **raw}, "links", list))
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InvalidArtifact(f"The synthesizer's encoding is malformed: {error}.", hint="Train again.") from None
-    return TableEncoding(schema, tuple(columns), tuple(surrogates), tuple(derived))
+    return TableEncoding(schema, tuple(columns), tuple(surrogates), tuple(derived), links)
 
 
 def _under(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
@@ -213,9 +273,16 @@ def _check_names(
 
 
 def fit_encoding(
-    table: Table, resolution: Resolution, progress: Progress = SILENT, *, derive: bool = True
+    table: Table,
+    resolution: Resolution,
+    progress: Progress = SILENT,
+    *,
+    derive: bool = True,
+    link: bool = False,
 ) -> TableEncoding:
-    """Choose the cells of every column from the training rows. derive: columns that follow from another need none."""
+    """Choose the cells of every column from the training rows. derive: columns that follow from another need none;
+    link: numbers that stand in a simple relation to another one in many rows get a slot for that.
+    """
     copies = _copies(table)
     repeated = dict(copies)
     columns, surrogates = [], []
@@ -232,7 +299,8 @@ def fit_encoding(
         sources, binned = {d.source for d in derived}, {c.column.name: c for c in columns}
         columns = [c if c.column.name in sources else binned[c.column.name] for c in kept]
     repeats = tuple(Derived(table.schema[name], source) for name, source in copies)
-    return TableEncoding(table.schema, tuple(columns), tuple(surrogates), derived + repeats)
+    links = find_links(table, columns, progress) if link else ()
+    return TableEncoding(table.schema, tuple(columns), tuple(surrogates), derived + repeats, links)
 
 
 def _copies(table: Table) -> tuple[tuple[str, str], ...]:

@@ -169,19 +169,32 @@ def _known(column: ColumnCells, values: Values) -> Array:
     return out
 
 
-def fill(data: pa.Table, family: Family, cells: Array, uniforms: Array) -> tuple[pa.Table, dict[str, int]]:
-    """Write the values of a family's cells (N, slots) where they are wanted -> the table, cells filled by column.
+def fill(
+    data: pa.Table,
+    family: Family,
+    cells: Array,
+    uniforms: Array,
+    encoding: TableEncoding,
+    numbers: dict[str, Array],
+) -> tuple[pa.Table, dict[str, int]]:
+    """Write a family's values by the cells of all slots (N, S) where they are wanted -> the table, cells filled by
+    column.
 
-    uniforms (N, 2). A column that follows from a known cell with which no training row had a value stays as it is.
+    uniforms (N, 2). numbers: those (N,) of columns that later ones have links to; the new ones are put in. A column
+    that follows from a known cell with which no training row had a value stays as it is.
     """
     own, text = family.own, family.own.text
     if family.drawn.any():
-        decoded = family.cells.decode(cells[family.drawn].astype(np.int64), uniforms[family.drawn])
+        drawn, name = family.drawn, own.column.name
+        others = {n: v[drawn] for n, v in numbers.items()}
+        decoded = encoding.values(name, family.cells, cells[drawn].astype(np.int64), uniforms[drawn], others)
+        if name in numbers:
+            numbers[name][drawn] = others[name]
         text = pc.replace_with_mask(text, pa.array(family.drawn), write_values(decoded, own.column))
     data, filled = _write(data, own, text, family.drawn | (own.values.missing < 0))
     for lookup, group in family.followers:
         rows = group.open & (family.known | family.drawn)
-        found = lookup.decode(cells[rows].astype(np.int64))
+        found = lookup.decode(cells[rows, encoding.slots[own.column.name]].astype(np.int64))
         rows[rows] = present = found.missing < 0
         new = write_values(Values(found.values[present], found.missing[present]), group.column)
         text = pc.replace_with_mask(group.text, pa.array(rows), new)

@@ -65,6 +65,7 @@ def impute_table(
         if family.cells.sizes:
             cells[sure, own] = family.cells.encode(Values(values.values[sure], values.missing[sure]))
             known[:, own], wanted[:, own] = sure[:, None], family.drawn[:, None]
+    numbers = _linked(encoding, families, cells, known, wanted)
     shifts = {} if sampler is None or not calibrated else _shifts(sampler, cells, known, wanted)
     for number in range(-(-rows // BLOCK)):
         last = min(rows, (number + 1) * BLOCK)
@@ -78,9 +79,28 @@ def impute_table(
     for family in families:
         name = family.cells.column.name
         within = stream(seed, "impute", name).random((rows, 2))
-        data, more = fill(data, family, cells[:, encoding.slots[name]], within)
+        data, more = fill(data, family, cells, within, encoding, numbers)
         filled |= more
     return Imputed(Table(table.schema, data), {n: filled[n] for n in table.schema.names if n in filled})
+
+
+def _linked(
+    encoding: TableEncoding, families: Sequence[Family], cells: Array, known: Array, wanted: Array
+) -> dict[str, Array]:
+    """Fill in the slots of links (N, S): known where their column and all that it has links to are, wanted where it is.
+
+    -> numbers of the columns that others have links to (N,), NaN where missing.
+    """
+    by_name = {f.cells.column.name: f for f in families}
+    numbers = {n: np.where(by_name[n].known, by_name[n].own.values.numbers(), np.nan) for n in encoding.link_sources}
+    for found in encoding.links:
+        family, slot = by_name[found.name], encoding.link_slots[found.name]
+        sure = np.logical_and.reduce([family.known, *(by_name[n].known for n in found.sources)])
+        own, others = family.own.values, {n: numbers[n][sure] for n in found.sources}
+        here = Values(own.values[sure], own.missing[sure])
+        cells[sure, slot] = found.encode(here, cells[sure, encoding.slots[found.name]].astype(np.int64), others)
+        known[:, slot], wanted[:, slot] = sure, family.drawn
+    return numbers
 
 
 def _chosen(encoding: TableEncoding, table: Table, columns: Sequence[str] | None) -> set[str]:

@@ -78,7 +78,7 @@ def make_plan(rows: int, layout: Layout, options: FitOptions) -> Plan:
 def _numbers(layout: Layout) -> float:
     """Share of the columns with slots that are numbers of many values."""
     many = {s for s, cells in enumerate(layout.ordered) if cells >= MANY} | set(layout.parents)
-    columns = [s for s, parent in enumerate(layout.parents) if parent < 0]
+    columns = [s for s, parent in enumerate(layout.parents) if parent < 0 and s not in layout.links]
     return sum(s in many for s in columns) / max(1, len(columns))
 
 
