@@ -171,6 +171,11 @@ class PairMask:
         allowed = self.allowed(slot, cells, drawn, known)
         if allowed is None:
             return free
+        if within is None:
+            masked = p * allowed
+            total = masked.sum(1, keepdim=True)
+            if len(p) and float(total.min()) > 1e-12:
+                return masked.div_(total)
         total = (p * allowed).sum(1, keepdim=True)
         masked = free * allowed / total.clamp_min(1e-30)
         left = (total > 1e-12) & (masked.sum(1, keepdim=True) > 0)

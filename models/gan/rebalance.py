@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,6 +18,7 @@ from models.encoding.encoding import TableEncoding, restrictions_by_column
 from models.encoding.numeric import Curve
 from models.errors import Detail, InvalidCondition, InvalidInput
 from models.gan.draws import BLOCK, strata
+from models.gan.parallel import in_order
 from models.gan.restrict import make_pins
 from models.gan.ruling import Costs, keep_rules, last_resort
 from models.gan.sampler import Pins, Sampler
@@ -124,12 +125,13 @@ def rows_of(
     start: int,
     rows: int,
     costs: Costs | None = None,
+    workers: int = 1,
 ) -> Iterator[pa.RecordBatch]:
     """Rows start .. start + rows - 1 of a sample, in batches of at most BLOCK rows. sampler: None without slots.
 
-    costs: where it is added up what the rules cost.
+    costs: where it is added up what the rules cost. workers: threads that draw blocks of rows apart.
     """
-    drawing = Drawing(encoding, sampler, costs or Costs())
+    drawing = Drawing(encoding, sampler, costs or Costs(), workers)
     if sampler is not None:
         found = [s.to(sampler.device) for s in found]
     if len(found) == 1:
@@ -171,22 +173,35 @@ class Drawing:
     encoding: TableEncoding
     sampler: Sampler | None
     costs: Costs
+    workers: int = 1
 
     def tables(self, stream: Stream, seed: int, start: int, numbers: Array) -> Iterator[pa.Table]:
         """Rows start .. of the stream, block by block. numbers (N,): of the rows in the whole sample."""
+        tasks = self._tasks(stream, seed, start, numbers)
+        for table, costs in in_order(tasks, min(self.workers, -(-len(numbers) // BLOCK))):
+            self.costs.add(costs)
+            yield table
+
+    def _tasks(
+        self, stream: Stream, seed: int, start: int, numbers: Array
+    ) -> Iterator[Callable[[], tuple[pa.Table, Costs]]]:
         done = 0
         while done < len(numbers):
             block, first = divmod(start + done, BLOCK)
             last = min(BLOCK, first + len(numbers) - done)
-            at = numbers[done : done + last - first]
-            table = self._decoded(stream, *self._cells(stream, block, first, last, seed), at)
-            if stream.rules:
-                again = partial(self._again, stream, block, first, seed, at)
-                own = key(seed, "resort")
-                resort = partial(self._again, stream.resort, block, first, own, at) if stream.resort else None
-                table = keep_rules(table, stream.rules, self.encoding.schema, again, resort, self.costs)
-            yield table
+            yield partial(self._table, stream, seed, block, first, last, numbers[done : done + last - first])
             done += last - first
+
+    def _table(self, stream: Stream, seed: int, block: int, first: int, last: int, at: Array) -> tuple[pa.Table, Costs]:
+        """Rows first..last of a block, which are rows `at` of the sample, and what the rules cost."""
+        costs = Costs()
+        table = self._decoded(stream, *self._cells(stream, block, first, last, seed), at)
+        if stream.rules:
+            again = partial(self._again, stream, block, first, seed, at)
+            own = key(seed, "resort")
+            resort = partial(self._again, stream.resort, block, first, own, at) if stream.resort else None
+            table = keep_rules(table, stream.rules, self.encoding.schema, again, resort, costs)
+        return table, costs
 
     def _cells(self, stream: Stream, block: int, first: int, last: int, seed: int) -> tuple[Array, Array]:
         """Cells (N, S) and uniforms for decoding (N, U)."""

@@ -45,6 +45,13 @@ class Costs:
         for rule, mask in zip(rules, masks, strict=True):
             self.broken[rule.text] = self.broken.get(rule.text, 0) + int(mask.sum())
 
+    def add(self, other: Costs) -> None:
+        """Those of further rows."""
+        for text, count in other.broken.items():
+            self.broken[text] = self.broken.get(text, 0) + count
+        for name in ("rows", "redrawn", "draws", "conditioned"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def to_json(self) -> dict[str, Any]:
         rows = max(1, self.rows)
         return {

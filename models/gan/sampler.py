@@ -32,6 +32,8 @@ from models.rng import key, stream
 
 CANDIDATES = 4
 """Candidates of a row that is not drawn in the plain order."""
+PIECE = 1_024
+"""Rows that pass through the network together: what they take stays in a core's cache."""
 ROUNDS = 12
 """Rounds of candidates for rows that have none yet; each round doubles the candidates of a row."""
 
@@ -114,14 +116,20 @@ class Sampler:
     @torch.no_grad()
     def probabilities(self, h: Tensor, slot: int, coarse: Tensor | None) -> Tensor:
         """First-layer sums (B, H) -> probabilities of the slot's cells (B, K) float32, given its coarse cell (B,)."""
+        if len(h) > PIECE and h.device.type == "cpu":
+            known = None if coarse is None else list(pieces(coarse, PIECE))
+            parts = enumerate(pieces(h, PIECE))
+            return torch.cat([self.probabilities(p, slot, None if known is None else known[i]) for i, p in parts])
+        own = False  # h is the caller's until a step has made another
         for norm, weight, bias in self.steps:
-            h = h + F.linear(F.silu(norm(h)).to(weight.dtype), weight, bias).float()
+            h = F.linear(F.silu(norm(h), inplace=True).to(weight.dtype), weight, bias).float().add_(h)
+            own = True
         weight, bias = self.head[slot]
-        p = (F.linear(F.silu(h).to(weight.dtype), weight).float() + bias).softmax(1)
+        p = F.linear(F.silu(h, inplace=own).to(weight.dtype), weight).float().add_(bias).softmax(1)
         valid = self.valid[slot]
         if valid is not None and coarse is not None:
-            p = p * valid[coarse]
-            p = p / p.sum(1, keepdim=True).clamp_min(1e-30)
+            p *= valid.index_select(0, coarse)
+            p /= p.sum(1, keepdim=True).clamp_min(1e-30)
         return p
 
     @torch.no_grad()
@@ -157,7 +165,7 @@ class Sampler:
             log += p.gather(1, cells[:, slot, None])[:, 0].clamp_min(1e-30).log()
             if pin is None or int((p[:1] > 0).sum()) != 1:
                 free = False
-            h += self.entry[slot][cells[:, slot]]
+            h += self.entry[slot].index_select(0, cells[:, slot])
         return weight, log
 
     def block(
@@ -166,10 +174,14 @@ class Sampler:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
         begin, end = first // GROUP * GROUP, -(-last // GROUP) * GROUP
         goal = None if pins.first else self.goal
-        draw = Draws.of(seed, number, self.layout, self.device, goal).part(begin, end)
-        cells = self._rows(number, np.arange(begin, end), draw, seed, pins)
+        draw = Draws.of(seed, number, self.layout, self.device, goal)
+        step = PIECE if self.device.type == "cpu" else BLOCK
+        parts = [
+            self._rows(number, np.arange(a, b), draw.part(a, b), seed, pins)
+            for a, b in ((a, min(a + step, end)) for a in range(begin, end, step))
+        ]
         u = strata(seed, number, uniforms)[first:last]
-        return cells[first - begin : last - begin].cpu().numpy(), u
+        return torch.cat(parts)[first - begin : last - begin].cpu().numpy(), u
 
     def again(
         self, number: int, rows: Array, attempt: int, seed: int, uniforms: int, pins: Pins = NONE
@@ -205,7 +217,7 @@ class Sampler:
         if len(pins.first) > 1:
             before = self._accept(pins.first, pins.by_slot, number, at, seed, cells)
             for slot in pins.first:
-                h += self.entry[slot][cells[:, slot]]
+                h += self.entry[slot].index_select(0, cells[:, slot])
         else:
             before = self._walk(pins.first, h, cells, draw, pins.by_slot)[1]
         done = set(pins.first)

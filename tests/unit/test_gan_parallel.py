@@ -1,0 +1,59 @@
+"""Pieces of work on several threads come back in order, no more of them at once than asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+import pytest
+import torch
+
+from models.gan.parallel import in_order
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_in_order(workers: int) -> None:
+    def work(i: int) -> int:
+        time.sleep(0.02 * (i % 3 == 0))
+        return i
+
+    assert list(in_order((partial(work, i) for i in range(20)), workers)) == list(range(20))
+
+
+def test_workers_run_at_once_on_one_thread_of_torch_each() -> None:
+    barrier, before = threading.Barrier(3, timeout=10), torch.get_num_threads()
+
+    def work() -> int:
+        barrier.wait()
+        return torch.get_num_threads()
+
+    assert list(in_order([work] * 6, 3)) == [1] * 6
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_little_is_done_ahead_and_nothing_after_the_end(workers: int) -> None:
+    begun: list[int] = []
+    found = in_order((partial(begun.append, i) for i in range(100)), workers)
+    next(found)
+    time.sleep(0.1)
+    assert len(begun) <= 2 * workers
+    found.close()
+    count = len(begun)
+    time.sleep(0.1)
+    assert len(begun) == count <= 2 * workers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_comes_through(workers: int) -> None:
+    def work(i: int) -> int:
+        if i == 3:
+            raise ValueError("third")
+        return i
+
+    got = []
+    with pytest.raises(ValueError, match="third"):
+        for i in in_order((partial(work, i) for i in range(9)), workers):
+            got.append(i)
+    assert got == [0, 1, 2]
