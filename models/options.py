@@ -35,7 +35,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _WHOLE = {"seed", "steps", "batch", "hidden", "depth", "direct", "coarse", "fine", "threads", "epochs", "pac", "noise"}
 _OF_MODEL = {
-    "masked": ("steps", "dropout", "coarse", "fine", "adversarial"),
+    "masked": ("steps", "dropout", "coarse", "fine", "adversarial", "fast"),
     "ctgan": ("epochs", "pac", "noise", "critic_learning_rate", "weight_decay"),
 }
 """Options that mean nothing to the other model."""
@@ -50,10 +50,12 @@ class FitOptions:
     generator. direct: distinct numbers up to which each has a cell; coarse, fine: quantile bins of the others.
     adversarial: auto (only if a discriminator sees a difference), always, never; the better weights are kept in any
     case. device: auto takes CUDA where there is one. threads: of the CPU. max_time: seconds of training, after which
-    it ends. derive: columns that follow from another one are looked up, not drawn.
+    it ends. derive: columns that follow from another one are looked up, not drawn. fast: distil a student for fast mode
+    (docs/sampling.md), beyond max_time.
 
     Of ctgan alone: epochs, pac (rows that the critic sees at once), noise (its length), critic_learning_rate,
-    weight_decay. It has no steps, dropout, coarse, fine and adversarial; hidden, depth and batch are the critic's too.
+    weight_decay. It has no steps, dropout, coarse, fine, adversarial and fast; hidden, depth and batch are the
+    critic's too.
     """
 
     seed: int = 0
@@ -78,13 +80,15 @@ class FitOptions:
     noise: int | None = None
     critic_learning_rate: float | None = None
     weight_decay: float | None = None
+    fast: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in (("model", MODELS), ("adversarial", ADVERSARIAL), ("device", DEVICES)):
             if getattr(self, name) not in choices:
                 raise _bad(name, f"must be one of {', '.join(choices)}")
-        if not isinstance(self.derive, bool):
-            raise _bad("derive", "must be true or false")
+        for name in ("derive", "fast"):
+            if not isinstance(getattr(self, name), bool):
+                raise _bad(name, "must be true or false")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is None and name not in ("seed", "holdout"):

@@ -35,7 +35,8 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Warned:
-    """code: rare_condition (one by itself), rare_conditions (all together) or rare_shares (values of a balance)."""
+    """code: rare_condition (one by itself), rare_conditions (all together), rare_shares (values of a balance),
+    fast_mode, or drawn_in_full (by the full generator, where fast mode cannot meet the conditions)."""
 
     code: str
     message: str
@@ -49,6 +50,7 @@ def warnings_of(
     synthesizer: Synthesizer,
     where: Sequence[str | Condition] = (),
     balance: str | Mapping[str, Any] | Balance | None = None,
+    mode: str = "full",
 ) -> tuple[Warned, ...]:
     """What the reader of such a sample should know. Raises InvalidCondition, InvalidInput as `sample` does.
 
@@ -91,7 +93,32 @@ def warnings_of(
                     "Their rows are variations of few real ones. Give them smaller shares, or leave them out.",
                 )
             )
+    if mode == "fast":
+        out += _of_fast_mode(synthesizer, where, balance)
     return tuple(out)
+
+
+def _of_fast_mode(
+    synthesizer: Synthesizer, where: Sequence[str | Condition], balance: str | Mapping[str, Any] | Balance | None
+) -> list[Warned]:
+    off = synthesizer.manifest.get("fast", {}).get("kl")
+    measured = "" if off is None else f", {off:.2f} nats a row off it"
+    out = [
+        Warned(
+            "fast_mode",
+            f"The rows were drawn in fast mode, by a small network distilled from the generator{measured}.",
+            "Draw in mode full what is to be released or analysed in detail.",
+        )
+    ]
+    if any(s.pins.moved for s in streams_of(synthesizer, where, balance)):
+        out.append(
+            Warned(
+                "drawn_in_full",
+                "Rows under these conditions were drawn by the full generator: the fast mode cannot meet them.",
+                "They are as good, and take as long, as in mode full.",
+            )
+        )
+    return out
 
 
 def _alone(synthesizer: Synthesizer, name: str, restriction: Restriction) -> float:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,7 @@ from models.ctgan.plan import make_plan as make_ctgan_plan
 from models.ctgan.sampling import Draw, draw_batches
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding
-from models.errors import InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
+from models.errors import Detail, InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
 from models.gan.fitting import fit_generator
 from models.gan.impute import Imputed
 from models.gan.mending import impute_within_rules
@@ -41,6 +42,7 @@ from models.gan.plan import Plan, device, make_plan, precision, resolution, thre
 from models.gan.rebalance import Stream, rows_of, streams
 from models.gan.ruling import Costs, last_resort
 from models.gan.sampler import Sampler
+from models.gan.student import FastSampler, distil, student_from
 from models.options import FitOptions
 from models.progress import SILENT, Progress
 from models.rng import stream
@@ -53,6 +55,7 @@ __all__ = ["FitOptions", "Imputed", "Synthesizer", "fit", "impute", "sample", "s
 MIN_ROWS = 10
 """Training rows below which nothing is fitted."""
 MAX_SAMPLE = 10**9
+MODES = ("full", "fast")
 SPLIT = "stream of the seed, labelled split, permutes the rows; the first share is the holdout"
 
 
@@ -61,7 +64,7 @@ class Synthesizer:
     """A trained generator with all that it takes to sample.
 
     order: slots as drawn. frequencies (W,): training shares. Both are empty where the model is a Ctgan. pairs (P, 2):
-    impossible ones, which are never drawn together.
+    impossible ones, which are never drawn together. student: draws in fast mode, where the fit made one.
     """
 
     schema: Schema
@@ -71,6 +74,7 @@ class Synthesizer:
     frequencies: Array
     manifest: dict[str, Any]
     pairs: Array = field(default_factory=lambda: NO_PAIRS)
+    student: Generator | None = None
 
     def save(self, folder: Path) -> None:
         """Write it into a folder as safetensors and JSON."""
@@ -80,6 +84,8 @@ class Synthesizer:
         else:
             tensors = {f"generator.{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
             shape = {"hidden": self.model.embed.shape[1], "depth": len(self.model.stack)}
+            if self.student is not None:
+                tensors |= {f"student.{k}": v.detach().cpu().numpy() for k, v in self.student.state_dict().items()}
         tensors |= self.encoding.tensors() | {"frequencies": self.frequencies.astype(np.float32), "pairs": self.pairs}
         parts = {
             "schema": self.schema.to_json(),
@@ -109,13 +115,18 @@ class Synthesizer:
             model = Generator(layout.width, len(layout.sizes), int(shape["hidden"]), int(shape["depth"]))
             weights = {k.removeprefix("generator."): v for k, v in tensors.items() if k.startswith("generator.")}
             model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
+            student = student_from(tensors, layout)
         except InvalidArtifact:
             raise
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError, InvalidInput) as error:
             what = str(error).splitlines()[0][:200]
             raise InvalidArtifact(f"The synthesizer's parts do not fit together: {what}.", hint=TRAIN_AGAIN) from None
         manifest = dict(parts["manifest"])
-        return Synthesizer(schema, encoding, model, order, tensors["frequencies"], manifest, pairs)
+        return Synthesizer(schema, encoding, model, order, tensors["frequencies"], manifest, pairs, student)
+
+
+_PREPARED: WeakKeyDictionary[Synthesizer, tuple[Generator, dict[str, Any]]] = WeakKeyDictionary()
+"""Students of synthesizers that were fitted without one."""
 
 
 def split(rows: int, fraction: float, seed: int) -> tuple[Array, Array]:
@@ -199,7 +210,8 @@ def fit(
         "parameters": size,
         **facts,
     }
-    return Synthesizer(table.schema, encoding, model, order, frequencies, manifest, pairs)
+    made = Synthesizer(table.schema, encoding, model, order, frequencies, manifest, pairs)
+    return with_student(made, progress) if options.fast else made
 
 
 def _rules(train: Table) -> list[dict[str, Any]]:
@@ -216,14 +228,17 @@ def sample(
     balance: str | Mapping[str, Any] | Balance | None = None,
     seed: int | None = None,
     start: int = 0,
+    mode: str = "full",
     progress: Progress = SILENT,
 ) -> Table:
     """Draw rows start .. start + rows - 1 of the sample of this seed (None: the seed of the fit).
 
     The rules of its schema hold in every row. where: conditions that all rows meet (models/conditions.py). balance:
-    shares of one column's values (models/balance.py). Raises InvalidCondition, InvalidInput.
+    shares of one column's values (models/balance.py). mode: full, or fast (docs/sampling.md): by the student, which is
+    distilled first where the fit made none. Raises InvalidCondition, InvalidInput.
     """
-    drawn = sample_batches(synthesizer, rows, where=where, balance=balance, seed=seed, start=start, progress=progress)
+    how: dict[str, Any] = {"where": where, "balance": balance, "seed": seed, "start": start, "mode": mode}
+    drawn = sample_batches(synthesizer, rows, **how, progress=progress)
     names = pa.schema([(n, pa.string()) for n in synthesizer.schema.names])
     return Table(synthesizer.schema, pa.Table.from_batches(list(drawn), schema=names))
 
@@ -236,6 +251,7 @@ def sample_batches(
     balance: str | Mapping[str, Any] | Balance | None = None,
     seed: int | None = None,
     start: int = 0,
+    mode: str = "full",
     progress: Progress = SILENT,
     costs: Costs | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -248,12 +264,16 @@ def sample_batches(
         raise InvalidInput(
             f"Rows must lie between 0 and {MAX_SAMPLE}, and start at 0 or above.", hint="Draw more in further samples."
         )
+    if mode not in MODES:
+        raise InvalidInput(f"Mode must be one of {', '.join(MODES)}.", errors=[Detail(("mode",), "is not known")])
     conditions = _conditions(synthesizer.schema, where)
     options = FitOptions.from_json(synthesizer.manifest["options"])
     seed = options.seed if seed is None else seed
     if isinstance(synthesizer.model, Ctgan):
         if balance is not None:
             raise InvalidInput("A sample of model ctgan cannot be balanced.", hint="Train with model masked.")
+        if mode == "fast":
+            raise InvalidInput("Model ctgan has no fast mode.", hint="Leave the mode out: it draws in one pass.")
         on = device(replace(options, device="auto"))
         draw = Draw(
             synthesizer.model.to(on, precision(on)),
@@ -267,7 +287,9 @@ def sample_batches(
             draw.probe()
         return _inside(draw_batches(draw, rows, start), threads(options))
     found = streams_of(synthesizer, conditions, balance)
-    return _draw(synthesizer, rows, found, options, seed, start, progress, costs)
+    if mode == "fast" and rows:
+        synthesizer = with_student(synthesizer, progress)
+    return _draw(synthesizer, rows, found, options, seed, start, mode, progress, costs)
 
 
 def streams_of(
@@ -290,11 +312,13 @@ def _draw(
     options: FitOptions,
     seed: int,
     start: int,
+    mode: str,
     progress: Progress,
     costs: Costs,
 ) -> Iterator[pa.RecordBatch]:
-    sampler = sampler_of(synthesizer, progress)
-    batches = rows_of(synthesizer.encoding, sampler, found, seed, start, rows, costs)
+    sampler = sampler_of(synthesizer, progress, mode)
+    workers = threads(options) if sampler is None or sampler.device.type == "cpu" else 1
+    batches = rows_of(synthesizer.encoding, sampler, found, seed, start, rows, costs, workers)
     done = 0
     while done < rows:
         with _threads(threads(options)):
@@ -333,7 +357,7 @@ def impute(
         )
 
 
-def sampler_of(synthesizer: Synthesizer, progress: Progress = SILENT) -> Sampler | None:
+def sampler_of(synthesizer: Synthesizer, progress: Progress = SILENT, mode: str = "full") -> Sampler | None:
     """On the fastest device there is; None where the table is constant. Raises InvalidInput for a Ctgan."""
     if isinstance(synthesizer.model, Ctgan):
         raise InvalidInput(
@@ -343,10 +367,35 @@ def sampler_of(synthesizer: Synthesizer, progress: Progress = SILENT) -> Sampler
     if not synthesizer.encoding.layout.sizes:
         return None
     on = device(FitOptions())
-    model = synthesizer.model.to(on)
-    model.compute = precision(on)
-    layout, frequencies = synthesizer.encoding.layout, synthesizer.frequencies
-    return Sampler(model, layout, synthesizer.order, progress, frequencies, synthesizer.pairs)
+    layout, frequencies, pairs = synthesizer.encoding.layout, synthesizer.frequencies, synthesizer.pairs
+    for model in (synthesizer.model, synthesizer.student):
+        if model is not None:
+            model.to(on).compute = precision(on)
+    full = Sampler(synthesizer.model, layout, synthesizer.order, progress, frequencies, pairs)
+    if mode == "full" or synthesizer.student is None:
+        return full
+    return FastSampler(synthesizer.student, full, frequencies, pairs)
+
+
+def with_student(synthesizer: Synthesizer, progress: Progress = SILENT) -> Synthesizer:
+    """The same synthesizer, able to draw in fast mode; what it costs is in its manifest as `fast`. Takes some 30 s on
+    two cores, once for a synthesizer in memory. Raises InvalidInput for a Ctgan.
+    """
+    if synthesizer.student is not None:
+        return synthesizer
+    if synthesizer in _PREPARED:
+        student, facts = _PREPARED[synthesizer]
+    else:
+        full = sampler_of(synthesizer, progress)
+        if full is None:
+            return synthesizer
+        options = FitOptions.from_json(synthesizer.manifest["options"])
+        with _threads(threads(options)):
+            student, facts = distil(
+                full, synthesizer.frequencies, synthesizer.pairs, options.seed, threads(options), progress
+            )
+        _PREPARED[synthesizer] = student, facts
+    return replace(synthesizer, student=student, manifest={**synthesizer.manifest, "fast": facts})
 
 
 def _conditions(schema: Schema, where: Sequence[str | Condition]) -> list[Condition]:
@@ -370,7 +419,13 @@ def _as_table(data: Any) -> Table:
 
 def _fingerprint(codes: Array, encoding: TableEncoding, options: FitOptions) -> str:
     """Hash of everything that decides the weights, so that a checkpoint of something else is never resumed."""
-    facts = {**options.to_json(), "threads": None, "columns": encoding.to_json(), "versions": torch.__version__}
+    facts = {
+        **options.to_json(),
+        "threads": None,
+        "fast": None,
+        "columns": encoding.to_json(),
+        "versions": torch.__version__,
+    }
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     found.update(np.ascontiguousarray(codes).tobytes())
     return found.hexdigest()

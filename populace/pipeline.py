@@ -32,6 +32,7 @@ class Order:
     schema: Mapping[str, Any] | None = None
     search: Mapping[str, Any] | None = None
     balance: str | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
         target=order.target,
         where=order.where,
         balance=order.balance,
+        mode=order.mode,
         seed=order.seed,
         holdout=order.holdout,
         options=order.options,

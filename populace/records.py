@@ -97,7 +97,8 @@ class Synthesizer(Record):
 @dataclass(frozen=True, kw_only=True)
 class Sample(Record):
     """kind: synthetic, or imputed (REAL records with filled cells; then it is `confidential`). balance: shares asked of
-    one column. filled: of an imputed table, cells filled by column. warnings: {code, message, hint}.
+    one column. mode: full or fast. filled: of an imputed table, cells filled by column. warnings: {code, message,
+    hint}.
     """
 
     dataset_id: str = ""
@@ -109,6 +110,7 @@ class Sample(Record):
     kind: str = "synthetic"
     confidential: bool = False
     balance: Mapping[str, Any] | None = None
+    mode: str = "full"
     filled: Mapping[str, int] | None = None
     warnings: tuple[Mapping[str, str], ...] = ()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from models.encoding.cells import Array
+from models.encoding.encoding import Layout
 from models.gan.draws import BLOCK, Draws
-from models.gan.network import pieces
+from models.gan.network import Generator, pieces
 from models.gan.pairs import NO_PAIRS
 from models.gan.sampler import Sampler
-from models.gan.trainer import Trainer
 from models.progress import SILENT, Progress
 from models.rng import key
 
@@ -22,8 +24,9 @@ SETTLING = 20
 
 @torch.no_grad()
 def settle(
-    trainer: Trainer,
-    order: tuple[int, ...],
+    model: Generator,
+    layout: Layout,
+    order: Sequence[int],
     shares: Tensor,
     seed: int,
     progress: Progress = SILENT,
@@ -34,8 +37,8 @@ def settle(
     Small errors add up from slot to slot where each is drawn after generated cells, not real ones. So rows are drawn as
     when sampling, and each slot's mean probabilities are set right before it is drawn and the next one follows.
     """
-    layout, device = trainer.layout, shares.device
-    sampler = Sampler(trainer.model, layout, order, progress, pairs=pairs)
+    device = shares.device
+    sampler = Sampler(model, layout, order, progress, pairs=pairs)
     blocks = ROWS // BLOCK if len(order) <= 60 else 1
     slots = len(order)
     draws = [Draws.of(key(seed, "settle"), b, layout, device) for b in range(blocks)]
@@ -64,7 +67,7 @@ def settle(
             # Cells that are too rare to be told from noise move less.
             step = ((goal + 1e-7) / (mean + 1e-7)).log() * (count / (count + 5))
             shift = (shift + step).clamp(-5, 5)
-        trainer.model.head_bias[a:b] += shift
+        model.head_bias[a:b] += shift
         parts = zip(pieces(p * shift.exp(), BLOCK), draws, strict=True)
         cells[:, slot] = torch.cat([draw(part, slot) for part, draw in parts])
-        h += sampler.entry[slot][cells[:, slot]]
+        h += sampler.entry[slot].index_select(0, cells[:, slot])

@@ -91,7 +91,7 @@ def fit_generator(
     model.load_state_dict(trainer.best if plan.select == "validation" else trainer.ema, strict=False)
     model.fold()
     pairs = find_pairs(codes, layout, progress)
-    settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
+    settle(model, layout, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
     adversarial: dict[str, Any] = {
         "played": False,
         "kept": False,
@@ -112,7 +112,7 @@ def fit_generator(
             deadline=deadline,
         )
         if adversarial["kept"]:
-            settle(trainer, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
+            settle(model, layout, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
     facts = {
         "device": on.type,
         "precision": str(model.compute).removeprefix("torch."),

@@ -32,6 +32,9 @@ Balance = Annotated[
         help='Shares of one column: "income" (equal ones), or "income:<=50K=0.3,>50K=0.7".', show_default=False
     ),
 ]
+Fast = Annotated[
+    bool, typer.Option("--fast", help="Draw by a small network distilled from the generator: quicker, at a loss.")
+]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same rows.")]
 Holdout = Annotated[float | None, typer.Option(help="Share of rows kept from training, for the evaluation.")]
 Option = Annotated[list[str] | None, typer.Option("--option", help="Training option NAME=VALUE; may be repeated.")]
@@ -64,6 +67,7 @@ def synthesize(
     target: Target = None,
     where: Where = None,
     balance: Balance = None,
+    fast: Fast = False,
     seed: Seed = None,
     holdout: Holdout = None,
     option: Option = None,
@@ -89,6 +93,7 @@ def synthesize(
             target=target,
             where=where or (),
             balance=balance,
+            mode="fast" if fast else None,
             seed=seed,
             holdout=holdout,
             options=options,
@@ -104,6 +109,7 @@ def sample(
     rows: Annotated[int, typer.Option(help="Rows to draw.")],
     where: Where = None,
     balance: Balance = None,
+    fast: Fast = False,
     seed: Seed = None,
     wait: Wait = True,
     url: Url = None,
@@ -115,7 +121,8 @@ def sample(
     Example: populace jobs sample SYNTHESIZER --rows 10000 --where "age>=65" --where "sex=Female"
     """
     with connect(url, key) as client:
-        job = client.jobs.sample(synthesizer, rows, where=where or (), balance=balance, seed=seed)
+        mode = "fast" if fast else None
+        job = client.jobs.sample(synthesizer, rows, where=where or (), balance=balance, mode=mode, seed=seed)
         _ordered(client, job, wait, json)
 
 

@@ -17,7 +17,19 @@ import typer
 
 from populace.commands.common import seconds, training_options
 from populace.commands.datasets import read_schema
-from populace.commands.jobs import Balance, Holdout, MaxTime, Model, Option, OptionsFile, Rows, Seed, Target, Where
+from populace.commands.jobs import (
+    Balance,
+    Fast,
+    Holdout,
+    MaxTime,
+    Model,
+    Option,
+    OptionsFile,
+    Rows,
+    Seed,
+    Target,
+    Where,
+)
 from populace.commands.samples import check_ending
 from populace.commands.tuning import Objective, show_trials
 from populace.console import CommandError, emit_json, say, say_warnings
@@ -39,6 +51,7 @@ def synth(
     ] = None,
     where: Where = None,
     balance: Balance = None,
+    fast: Fast = False,
     seed: Seed = None,
     holdout: Holdout = None,
     report: Annotated[Path | None, typer.Option(help="Write the report here, as one HTML page.")] = None,
@@ -89,7 +102,7 @@ def synth(
     from populace.scorecard import scorecard
 
     order = Order(source, rows, target, tuple(where or ()), seed, holdout, options, overrides)
-    order = replace(order, search=search if tune else None, balance=balance)
+    order = replace(order, search=search if tune else None, balance=balance, mode="fast" if fast else None)
     sink: Path | IO[bytes] = output or sys.stdout.buffer
     with (
         terminated(),

@@ -32,6 +32,7 @@ class Jobs(Resource[Job]):
         target: str | None = None,
         where: Sequence[str] = (),
         balance: str | Mapping[str, Any] | None = None,
+        mode: str | None = None,
         seed: int | None = None,
         holdout: float | None = None,
         options: Mapping[str, Any] | None = None,
@@ -43,7 +44,8 @@ class Jobs(Resource[Job]):
 
         rows: of the sample; by default as many as the dataset has. target: column that utility is measured on.
         where: conditions on the sample, e.g. "age>=65". balance: shares of one column's values in it, e.g. "income"
-        (equal ones) or {"column": "income", "shares": {"<=50K": 0.3, ">50K": 0.7}}. holdout: share of rows kept from
+        (equal ones) or {"column": "income", "shares": {"<=50K": 0.3, ">50K": 0.7}}. mode: "full" (None), or
+        "fast": drawn by a small network distilled from the generator, at a loss. holdout: share of rows kept from
         training, for the evaluation.
         options: training options (see docs/training.md). options_from: id of a tune job, whose best options are taken
         with its seed and holdout. idempotency_key: the same key again answers the same job.
@@ -57,6 +59,7 @@ class Jobs(Resource[Job]):
                 target=target,
                 where=list(where) or None,
                 balance=balance,
+                mode=mode,
                 seed=seed,
                 holdout=holdout,
                 options=dict(options) if options else None,
@@ -73,16 +76,19 @@ class Jobs(Resource[Job]):
         *,
         where: Sequence[str] = (),
         balance: str | Mapping[str, Any] | None = None,
+        mode: str | None = None,
         seed: int | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """More rows from a trained synthesizer, without training again. where, balance: as in `synthesize`."""
+        """More rows from a trained synthesizer, without training again. where, balance, mode: as in
+        `synthesize`."""
         spec = given(
             kind="sample",
             synthesizer_id=synthesizer_id,
             rows=rows,
             where=list(where) or None,
             balance=balance,
+            mode=mode,
             seed=seed,
         )
         return self.create(spec, idempotency_key=idempotency_key)

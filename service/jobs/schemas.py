@@ -21,6 +21,10 @@ Balance = Annotated[
         '{"column": "income", "shares": {"<=50K": 0.3, ">50K": 0.7}}.'
     ),
 ]
+Mode = Annotated[
+    Literal["full", "fast"],
+    Field(description="fast: rows of a small network distilled from the generator, at a loss (docs/sampling.md)."),
+]
 Target = Annotated[str, Field(min_length=1, max_length=1_000, description="Column to predict in the utility section.")]
 
 
@@ -37,6 +41,7 @@ class SynthesizeRequest(_Request):
     target: Target | None = None
     where: Where = []
     balance: Balance | None = None
+    mode: Mode | None = None
     seed: Seed | None = None
     holdout: float = Field(0.1, ge=0.0, le=0.5, allow_inf_nan=False, description="Share of rows kept from training.")
     options: dict[str, Any] = Field({}, description="Of the generator, by name.")
@@ -63,6 +68,7 @@ class SampleRequest(_Request):
     rows: Rows | None = Field(None, description="Needed, but for an imputation.")
     where: Where = []
     balance: Balance | None = None
+    mode: Mode | None = None
     impute: ImputeRequest | None = None
     seed: Seed | None = None
 

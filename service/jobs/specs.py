@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -79,12 +79,16 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
     options = _fit_options({**tuned.options, **request.options}, seed, tuned.holdout)
     if balance is not None:
         _needs_masked(options.model, "balance")
+    if request.mode == "fast":
+        _has_modes(options.model)
+        options = replace(options, fast=True)
     spec = {
         "dataset_id": dataset.id,
         "rows": rows,
         "target": request.target,
         "where": list(request.where),
         "balance": balance,
+        "mode": request.mode or "full",
         "seed": seed,
         "holdout": tuned.holdout,
         "options": options.to_json(),
@@ -140,6 +144,8 @@ def _sample(session: Session, tenant_id: str, request: SampleRequest, settings: 
         raise InvalidInput(
             "A sample needs a number of rows.", hint="e.g. 1000", errors=[Detail(("body", "rows"), "is needed")]
         )
+    if request.mode == "fast":
+        _has_modes(synthesizer.manifest.get("model"))
     balance = _balance(request, schema)
     _check_rows(request.rows, settings)
     spec = {
@@ -147,6 +153,7 @@ def _sample(session: Session, tenant_id: str, request: SampleRequest, settings: 
         "rows": request.rows,
         "where": list(request.where),
         "balance": balance,
+        "mode": request.mode or "full",
         "seed": _seed(request.seed),
     }
     return Resolved(
@@ -168,7 +175,7 @@ def _impute(
     settings: Settings,
 ) -> Resolved:
     """The job belongs to the dataset whose rows it holds, not to the one that the synthesizer was trained on."""
-    for name in ("rows", "where", "balance"):
+    for name in ("rows", "where", "balance", "mode"):
         if getattr(request, name):
             raise InvalidInput(
                 f"An imputation takes no `{name}`: it keeps the rows of its dataset.",
@@ -274,6 +281,17 @@ def _needs_masked(model: str | None, name: str) -> None:
             f"`{name}` {what}, which does not know rows given any part of them.",
             hint="Train with model masked.",
             errors=[Detail(("body", name), what)],
+        )
+
+
+def _has_modes(model: str | None) -> None:
+    """Raises InvalidInput where a synthesizer of this model has no fast mode."""
+    if model == "ctgan":
+        what = "is not for model ctgan"
+        raise InvalidInput(
+            f"`mode` fast {what}, which draws in one pass as it is.",
+            hint="Leave `mode` out.",
+            errors=[Detail(("body", "mode"), what)],
         )
 
 

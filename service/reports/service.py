@@ -46,6 +46,7 @@ def get(session: Session, caller: Principal, report_id: str) -> ReportOut:
             "where": sample.where,
             "seed": sample.seed,
             "balance": made.spec.get("balance"),
+            "mode": made.spec.get("mode") or "full",
             "warnings": (made.result or {}).get("warnings", []),
         },
         synthesizer=_synthesizer(session.get_one(Synthesizer, sample.synthesizer_id)),

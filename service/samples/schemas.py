@@ -24,6 +24,7 @@ class SampleOut(BaseModel):
     )
     confidential: bool = Field(description="True for what holds real records: handle it as its dataset.")
     balance: dict[str, Any] | None = Field(description="Shares that were asked of one column.")
+    mode: Literal["full", "fast"] = Field(description="fast: drawn by a small network distilled from the generator.")
     filled: dict[str, int] | None = Field(description="Of an imputed table: cells filled, by column.")
     warnings: list[WarningOut] = Field(description="What to know before using it.")
     created_at: str

@@ -40,6 +40,7 @@ def view(sample: Sample, job: Job) -> SampleOut:
         kind="imputed" if imputed else "synthetic",
         confidential=imputed,
         balance=job.spec.get("balance"),
+        mode=job.spec.get("mode") or "full",
         filled=result.get("filled"),
         warnings=result.get("warnings", []),
         created_at=iso(sample.created_at),

@@ -214,6 +214,7 @@ def test_orders_pass_on_what_was_given(answering: Callable[[str, str, Any], None
         "target": None,
         "where": ["age>=65", "sex=F"],
         "balance": "sex",
+        "mode": None,
         "seed": 0,
         "holdout": None,
         "options": {"steps": 9, "a": "b"},

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from models.synthesize import with_student
 from worker.reporting import Reporter
 from worker.verbs import impute
-from worker.verbs.stored import read_synthesizer, warned, write_sample
+from worker.verbs.stored import mode_of, read_synthesizer, warned, write_sample
 
 
 def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
@@ -18,6 +19,8 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
     if spec.get("impute"):
         return impute.run(synthesizer, job, folder, progress)
     progress.step("sample")
+    if mode_of(spec) == "fast":
+        synthesizer = with_student(synthesizer, progress)
     warnings = warned(synthesizer, spec, progress)
     costs = write_sample(
         synthesizer,
@@ -28,5 +31,6 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
         progress=progress,
         balance=spec.get("balance"),
         start=spec.get("start", 0),
+        mode=mode_of(spec),
     )
     return {"rows": spec["rows"], "warnings": warnings, **costs}

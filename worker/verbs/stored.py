@@ -70,9 +70,14 @@ def read_synthesizer(job: Mapping[str, Any], folder: Path) -> Synthesizer:
     return replace(trained, manifest={**trained.manifest, "options": options})
 
 
+def mode_of(spec: Mapping[str, Any]) -> str:
+    """Of the sample that a job draws; jobs from before there were modes have none."""
+    return str(spec.get("mode") or "full")
+
+
 def warned(synthesizer: Synthesizer, spec: Mapping[str, Any], progress: Reporter) -> list[dict[str, str]]:
     """Warnings on a sample, for its record; each is an event of the job too."""
-    found = [w.to_json() for w in warnings_of(synthesizer, spec["where"], spec.get("balance"))]
+    found = [w.to_json() for w in warnings_of(synthesizer, spec["where"], spec.get("balance"), mode_of(spec))]
     for warning in found:
         progress.event("warning", warning)
     return found
@@ -88,6 +93,7 @@ def write_sample(
     progress: Reporter,
     balance: Mapping[str, Any] | None = None,
     start: int = 0,
+    mode: str = "full",
 ) -> dict[str, Any]:
     """Draw `rows` rows from row `start` on into a Parquet file, a row group in memory at a time. Rows depend on the
     seed and their number alone, so the rows of a sample can be drawn anywhere. -> what the schema's rules cost, as
@@ -96,8 +102,7 @@ def write_sample(
     shares = None if balance is None else parse_balance(balance, synthesizer.schema, conditions)
     costs = Costs()
     with StoredWriter(path, synthesizer.schema.names) as writer:
-        for batch in sample_batches(
-            synthesizer, rows, where=conditions, balance=shares, seed=seed, start=start, progress=progress, costs=costs
-        ):
+        how: dict[str, Any] = {"where": conditions, "balance": shares, "seed": seed, "start": start, "mode": mode}
+        for batch in sample_batches(synthesizer, rows, **how, progress=progress, costs=costs):
             writer.write(batch)
     return {"rules": costs.to_json()} if synthesizer.schema.rules else {}

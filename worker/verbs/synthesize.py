@@ -12,7 +12,7 @@ from worker.archives import pack
 from worker.reporting import Reporter
 from worker.verbs import EVALUATED_ROWS
 from worker.verbs.evaluate import assess, in_shares, under
-from worker.verbs.stored import read_stored, read_training, warned, write_sample
+from worker.verbs.stored import mode_of, read_stored, read_training, warned, write_sample
 
 MIN_REAL_ROWS = 20
 """Real rows under the conditions of a sample below which an evaluation says nothing."""
@@ -37,6 +37,7 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
         seed=spec["seed"],
         progress=progress,
         balance=spec.get("balance"),
+        mode=mode_of(spec),
     )
     synthetic = read_stored(path, job["schema"], EVALUATED_ROWS)
     evaluation = assess(real, synthetic, spec, options.holdout, options.seed, progress)

@@ -107,6 +107,11 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Sample", f"{sample['row_count']:,} rows ({report['sample_id']}), seed {sample['seed']}"),
         ("Conditions", "; ".join(sample["where"]) or "none"),
         *_balanced(sample.get("balance"), meta),
+        *(
+            [("Mode", "fast: drawn by a small network distilled from the generator")]
+            if sample.get("mode") == "fast"
+            else []
+        ),
         ("Evaluated for", str(meta.get("target") or "no target")),
     ]
     if split:
