@@ -223,6 +223,21 @@ def test_orders_pass_on_what_was_given(answering: Callable[[str, str, Any], None
     }
 
 
+def test_fast_is_a_mode(answering: Callable[[str, str, Any], None]) -> None:
+    modes: list[str | None] = []
+
+    def order(*args: Any, mode: str | None, **kwargs: Any) -> Job:
+        modes.append(mode)
+        return Job(id="j", raw={"id": "j"})
+
+    answering("jobs", "synthesize", order)
+    answering("jobs", "sample", order)
+    for words in ("synthesize d --no-wait", "sample s --rows 5 --no-wait"):
+        for more in ("", " --fast"):
+            assert run(app, f"jobs {words}{more}".split()).exit_code == 0
+    assert modes == [None, "fast", None, "fast"]
+
+
 def test_delete_asks_first(answering: Callable[[str, str, Any], None]) -> None:
     gone: list[str] = []
     answering("samples", "delete", gone.append)

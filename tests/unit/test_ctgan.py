@@ -166,6 +166,8 @@ def test_what_only_the_masked_model_can_do_is_refused(synthesizer: Synthesizer, 
         impute(synthesizer, real)
     with pytest.raises(InvalidInput, match="ctgan"):
         sample(synthesizer, 10, balance="sex")
+    with pytest.raises(InvalidInput, match="fast"):
+        sample(synthesizer, 10, mode="fast")
 
 
 def test_saving_and_loading_change_nothing(synthesizer: Synthesizer, drawn: Table, tmp_path: Path) -> None:

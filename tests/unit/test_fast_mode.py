@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from models.artifacts import read_bundle, write_bundle
@@ -18,6 +20,8 @@ from models.schema import Column, Kind, Schema, rules_from_json
 from models.support import warnings_of
 from models.synthesize import Synthesizer, fit, sample, with_student
 from models.table import Table
+from worker.reporting import Reporter
+from worker.verbs.sample import run as draw
 
 OPTIONS = FitOptions(seed=2, steps=200, hidden=96, threads=1, adversarial="never", fast=True, learning_rate=5e-3)
 ROWS = 20_000
@@ -25,7 +29,7 @@ STATES = ("single", "married", "widowed")
 
 
 def people(rows: int = 6_000) -> Table:
-    """Age; a wage of two stages that children have not; a state that hangs on age; a letter that follows from it; sex."""
+    """Age; sex; a state that hangs on age; a letter that follows from it; a wage of two stages that children lack."""
     rng = np.random.default_rng(1)
     age = rng.integers(0, 91, rows)
     sex = rng.integers(0, 2, rows)
@@ -165,3 +169,17 @@ def test_rules_and_balances_hold(made: Synthesizer) -> None:
 def test_only_modes_that_exist(made: Synthesizer) -> None:
     with pytest.raises(InvalidInput, match="full, fast"):
         sample(made, 5, mode="quick")
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_job_draws_what_its_spec_says(made: Synthesizer, tmp_path: Path, stored: bool) -> None:
+    (made if stored else replace(made, student=None)).save(tmp_path / "synthesizer")
+    (tmp_path / "out").mkdir()
+    told = io.StringIO()
+    job = {"threads": 1, "spec": {"rows": 40, "where": [], "seed": 1, "mode": "fast"}}
+    outcome = draw(job, tmp_path, Reporter(told, tmp_path, 1e9))
+    assert [w["code"] for w in outcome["warnings"]] == ["fast_mode"]
+    assert "fast_mode" in told.getvalue()
+    assert "nats a row" in outcome["warnings"][0]["message"]
+    found = pq.read_table(tmp_path / "out" / "sample.parquet")
+    assert found.equals(sample(made, 40, seed=1, mode="fast").data)

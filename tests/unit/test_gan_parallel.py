@@ -52,8 +52,7 @@ def test_an_error_comes_through(workers: int) -> None:
             raise ValueError("third")
         return i
 
-    got = []
+    found = in_order((partial(work, i) for i in range(9)), workers)
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="third"):
-        for i in in_order((partial(work, i) for i in range(9)), workers):
-            got.append(i)
-    assert got == [0, 1, 2]
+        next(found)
