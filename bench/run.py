@@ -94,6 +94,8 @@ def one(model: str, split: data.Split, paths: tuple[Path, Path], seed: int, sett
     out = paths[0].parent / f"{model}-{seed}.csv"
     measured: Result = {}
     if model not in YARDSTICKS:
+        if model == "ours":
+            settings = {"target": split.target, **settings}
         measured = run_model(model, paths[0], out, len(train), seed, settings, given)
         if "failed" in measured:
             return measured

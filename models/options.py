@@ -35,7 +35,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _WHOLE = {"seed", "steps", "batch", "hidden", "depth", "direct", "coarse", "fine", "threads", "epochs", "pac", "noise"}
 _OF_MODEL = {
-    "masked": ("steps", "dropout", "coarse", "fine", "adversarial", "fast"),
+    "masked": ("steps", "dropout", "coarse", "fine", "adversarial", "fast", "target"),
     "ctgan": ("epochs", "pac", "noise", "critic_learning_rate", "weight_decay"),
 }
 """Options that mean nothing to the other model."""
@@ -48,13 +48,14 @@ class FitOptions:
     model: masked, conditional on any part of a row, or ctgan, the classic conditional GAN (docs/ctgan.md). holdout:
     share of rows set aside before anything is fitted. steps, batch, hidden, depth, dropout, learning_rate: of the
     generator. direct: distinct numbers up to which each has a cell; coarse, fine: quantile bins of the others.
-    adversarial: auto (only if a discriminator sees a difference), always, never; the better weights are kept in any
-    case. device: auto takes CUDA where there is one. threads: of the CPU. max_time: seconds of training, after which
-    it ends. derive: columns that follow from another one are looked up, not drawn. fast: distil a student for fast mode
-    (docs/sampling.md), beyond max_time.
+    adversarial: whether a discriminator chooses among drawn rows: auto (only if it sees a difference), always, never;
+    it is kept only where that helps. device: auto takes CUDA where there is one. threads: of the CPU. max_time: seconds
+    of training, after which it ends. derive: columns that follow from another one are looked up, not drawn. fast:
+    distil a student for fast mode (docs/sampling.md), beyond max_time. target: the column to predict from the others;
+    it is drawn last, so that this is what is learnt of it.
 
     Of ctgan alone: epochs, pac (rows that the critic sees at once), noise (its length), critic_learning_rate,
-    weight_decay. It has no steps, dropout, coarse, fine, adversarial and fast; hidden, depth and batch are the
+    weight_decay. It has no steps, dropout, coarse, fine, adversarial, fast and target; hidden, depth and batch are the
     critic's too.
     """
 
@@ -74,6 +75,7 @@ class FitOptions:
     threads: int | None = None
     max_time: float | None = None
     derive: bool = True
+    target: str | None = None
     model: str = "masked"
     epochs: int | None = None
     pac: int | None = None
@@ -89,6 +91,8 @@ class FitOptions:
         for name in ("derive", "fast"):
             if not isinstance(getattr(self, name), bool):
                 raise _bad(name, "must be true or false")
+        if self.target is not None and not isinstance(self.target, str):
+            raise _bad("target", "must be the name of a column")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is None and name not in ("seed", "holdout"):

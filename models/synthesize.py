@@ -33,6 +33,7 @@ from models.ctgan.sampling import Draw, draw_batches
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding
 from models.errors import Detail, InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
+from models.gan.discriminator import Discriminator, Features, discriminator_from
 from models.gan.fitting import fit_generator
 from models.gan.impute import Imputed
 from models.gan.mending import impute_within_rules
@@ -43,6 +44,7 @@ from models.gan.rebalance import Stream, rows_of, streams
 from models.gan.ruling import Costs, last_resort
 from models.gan.sampler import Sampler
 from models.gan.student import FastSampler, distil, student_from
+from models.gan.weighing import Weigher
 from models.options import FitOptions
 from models.progress import SILENT, Progress
 from models.rng import stream
@@ -65,6 +67,7 @@ class Synthesizer:
 
     order: slots as drawn. frequencies (W,): training shares. Both are empty where the model is a Ctgan. pairs (P, 2):
     impossible ones, which are never drawn together. student: draws in fast mode, where the fit made one.
+    discriminator: chooses rows, where the fit found that this helps.
     """
 
     schema: Schema
@@ -75,6 +78,7 @@ class Synthesizer:
     manifest: dict[str, Any]
     pairs: Array = field(default_factory=lambda: NO_PAIRS)
     student: Generator | None = None
+    discriminator: Discriminator | None = None
 
     def save(self, folder: Path) -> None:
         """Write it into a folder as safetensors and JSON."""
@@ -86,6 +90,8 @@ class Synthesizer:
             shape = {"hidden": self.model.embed.shape[1], "depth": len(self.model.stack)}
             if self.student is not None:
                 tensors |= {f"student.{k}": v.detach().cpu().numpy() for k, v in self.student.state_dict().items()}
+        if self.discriminator is not None:
+            tensors |= {f"discriminator.{k}": v for k, v in self.discriminator.tensors().items()}
         tensors |= self.encoding.tensors() | {"frequencies": self.frequencies.astype(np.float32), "pairs": self.pairs}
         parts = {
             "schema": self.schema.to_json(),
@@ -115,14 +121,16 @@ class Synthesizer:
             model = Generator(layout.width, len(layout.sizes), int(shape["hidden"]), int(shape["depth"]))
             weights = {k.removeprefix("generator."): v for k, v in tensors.items() if k.startswith("generator.")}
             model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
-            student = student_from(tensors, layout)
+            student, discriminator = student_from(tensors, layout), discriminator_from(tensors, layout)
         except InvalidArtifact:
             raise
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError, InvalidInput) as error:
             what = str(error).splitlines()[0][:200]
             raise InvalidArtifact(f"The synthesizer's parts do not fit together: {what}.", hint=TRAIN_AGAIN) from None
         manifest = dict(parts["manifest"])
-        return Synthesizer(schema, encoding, model, order, tensors["frequencies"], manifest, pairs, student)
+        return Synthesizer(
+            schema, encoding, model, order, tensors["frequencies"], manifest, pairs, student, discriminator
+        )
 
 
 _PREPARED: WeakKeyDictionary[Synthesizer, tuple[Generator, dict[str, Any]]] = WeakKeyDictionary()
@@ -152,7 +160,8 @@ def fit(
     aside before anything is fitted, and only counted. checkpoint: a folder to save progress in, and to resume from if
     it holds a checkpoint of the same rows and options; the weights then are those of an uninterrupted run.
 
-    Raises InvalidData where there are too few rows, InvalidSchema where a cell contradicts the schema, Cancelled.
+    Raises InvalidData where there are too few rows, InvalidSchema where a cell contradicts the schema, InvalidInput
+    where the target is no column, Cancelled.
     """
     table = _as_table(data)
     train_rows, holdout_rows = split(len(table), 0.0 if holdout is not None else options.holdout, options.seed)
@@ -161,6 +170,11 @@ def fit(
         message = f"{len(train)} training rows are too few."
         raise InvalidData(message, hint=f"Provide at least {MIN_ROWS} rows beside the holdout.")
     check_rules(table.schema)
+    if options.target is not None and options.target not in table.schema:
+        what = "is no column of the table"
+        raise InvalidInput(
+            f"The target {options.target[:200]!r} {what}.", hint="Name one.", errors=[Detail(("target",), what)]
+        )
     with _threads(threads(options)):
         progress.step("encode")
         cut = resolution(len(train), len(table.schema.columns), options)
@@ -179,6 +193,7 @@ def fit(
         model: Generator | Ctgan
         order: tuple[int, ...] = ()
         frequencies: Array = np.zeros(0)
+        discriminator: Discriminator | None = None
         if options.model == "ctgan":
             plan = make_ctgan_plan(len(train), options)
             model, facts = fit_ctgan(train, codes, encoding, plan, options, **how)
@@ -186,7 +201,7 @@ def fit(
         else:
             plan = make_plan(len(train), encoding.layout, options)
             fitted = fit_generator(codes, encoding, plan, options, **how)
-            pairs = fitted.pairs
+            pairs, discriminator = fitted.pairs, fitted.discriminator
             model, order, frequencies, facts = fitted.model, fitted.order, fitted.frequencies, fitted.facts
             size = sum(p.numel() for p in fitted.model.parameters())
     manifest = {
@@ -210,7 +225,7 @@ def fit(
         "parameters": size,
         **facts,
     }
-    made = Synthesizer(table.schema, encoding, model, order, frequencies, manifest, pairs)
+    made = Synthesizer(table.schema, encoding, model, order, frequencies, manifest, pairs, discriminator=discriminator)
     return with_student(made, progress) if options.fast else made
 
 
@@ -371,7 +386,11 @@ def sampler_of(synthesizer: Synthesizer, progress: Progress = SILENT, mode: str 
     for model in (synthesizer.model, synthesizer.student):
         if model is not None:
             model.to(on).compute = precision(on)
-    full = Sampler(synthesizer.model, layout, synthesizer.order, progress, frequencies, pairs)
+    weigher = None
+    if synthesizer.discriminator is not None:
+        judge = synthesizer.discriminator.on(on)
+        weigher = Weigher(Features(layout), judge, synthesizer.encoding.canonical)
+    full = Sampler(synthesizer.model, layout, synthesizer.order, progress, frequencies, pairs, weigher)
     if mode == "full" or synthesizer.student is None:
         return full
     return FastSampler(synthesizer.student, full, frequencies, pairs)

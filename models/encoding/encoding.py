@@ -184,6 +184,22 @@ class TableEncoding:
                 done[derived.column.name] = write_values(values, derived.column)
         return pa.table([done[n] for n in self.schema.names], names=self.schema.names)
 
+    def canonical(self, cells: Array, uniforms: Array) -> Array:
+        """Cells (N, S) with uniforms (N, U) -> cells that the decoded values would be encoded to: a link may lead to
+        another cell than the one drawn beside it.
+        """
+        if not self.links:
+            return cells
+        out, others = cells.copy(), dict[str, Array]()
+        for i, column in enumerate(self.columns):
+            name = column.column.name
+            if name in self._linked or name in self.link_sources:
+                values = self.values(name, column, cells, uniforms[:, 2 * i : 2 * i + 2], others)
+                if name in self._linked:
+                    out[:, self.slots[name]] = own = column.encode(values)
+                    out[:, self.link_slots[name]] = self._linked[name].encode(values, own, others)
+        return out
+
     def values(
         self,
         name: str,

@@ -1,120 +1,205 @@
-"""The discriminator on whole rows, and the held-out verdict by which the adversarial phase is judged."""
+"""The discriminator: gradient boosted trees on whole rows, and the held-out verdict on what they achieve.
+
+Trees are fitted by scikit-learn and kept as plain numbers: a node asks whether a feature's code is above a threshold,
+and rules out the leaves on its left if so. All nodes on one feature are answered at once by a table of bit masks; what
+they leave is the leaf (Lucchese et al. 2015, "QuickScorer: a fast algorithm to rank documents with additive ensembles
+of regression trees").
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.encoding.cells import Array
-from models.gan.network import Stack
-from models.progress import SILENT, Progress
+from models.encoding.encoding import Layout
+from models.gan.network import pieces
 from models.rng import key
 
+LEAVES = 31
+"""Of a tree, at most: one bit each in an int32, less the sign."""
+MOST_CODES = 512
+PIECE = 512
+"""Rows scored at a time, so that their masks stay in the cache."""
 
-class Discriminator(nn.Module):
-    """Row of cells -> logit that it is real.
 
-    Shape: index (B, S) int64, cell numbers 0..W-1 -> (B,).
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Columns as the discriminator sees them: one code for each slot, coarse and fine cells as one, in order.
+
+    codes (F,): of each feature, at most MOST_CODES.
     """
 
-    def __init__(self, width: int, hidden: int, depth: int = 2, dropout: float = 0.3) -> None:
-        super().__init__()
-        self.dropout = dropout
-        self.embed = nn.Parameter(torch.zeros(width, hidden))
-        self.stack = Stack(hidden, depth)
-        self.out = nn.Linear(hidden, 1)
+    layout: Layout
+
+    @property
+    def own(self) -> list[tuple[int, int]]:
+        """Coarse (or only) slot of each feature, and its fine slot or -1."""
+        fine = {parent: s for s, parent in enumerate(self.layout.parents) if parent >= 0}
+        return [(s, fine.get(s, -1)) for s, parent in enumerate(self.layout.parents) if parent < 0]
+
+    @property
+    def sizes(self) -> list[int]:
+        return [min(MOST_CODES, self._cells(c, f)) for c, f in self.own]
+
+    def _cells(self, coarse: int, fine: int) -> int:
+        counts = self.layout.fine[fine] if fine >= 0 else None
+        return self.layout.sizes[coarse] if counts is None else int(counts.sum())
+
+    def of(self, cells: Array) -> Array:
+        """Cells (N, S) -> codes (F, N) int64."""
+        out = np.empty((len(self.own), len(cells)), np.int64)
+        for row, (coarse, fine) in zip(out, self.own, strict=True):
+            row[:] = cells[:, coarse]
+            counts = self.layout.fine[fine] if fine >= 0 else None
+            if counts is not None:
+                row[:] = np.concatenate([[0], counts.cumsum()])[row] + cells[:, fine]
+            if (most := self._cells(coarse, fine)) > MOST_CODES:
+                row[:] = row * MOST_CODES // most
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Discriminator:
+    """tree, feature, threshold, left (K,): the nodes; left: bits of the leaves to the left. value (T, LEAVES): of each
+    leaf. shift: what is added to the codes' log weights by feature, one array each, so that weighted rows keep to the
+    training shares.
+    """
+
+    sizes: Sequence[int]
+    tree: Array
+    feature: Array
+    threshold: Array
+    left: Array
+    value: Array
+    shift: tuple[Array, ...]
+
+    def on(self, device: torch.device) -> Judge:
+        return Judge(self, device)
+
+    def tensors(self) -> dict[str, Array]:
+        nodes = np.stack([self.tree, self.feature, self.threshold, self.left]).astype(np.int32)
+        return {"nodes": nodes, "value": self.value.astype(np.float32), "shift": np.concatenate(self.shift)}
+
+
+class Judge:
+    """A discriminator ready to score on one device."""
+
+    def __init__(self, found: Discriminator, device: torch.device) -> None:
+        trees = len(found.value)
+        tables = []
+        for f, size in enumerate(found.sizes):
+            table = np.full((size, trees), 2**LEAVES - 1, np.int32)
+            for k in np.flatnonzero(found.feature == f):
+                table[found.threshold[k] + 1 :, found.tree[k]] &= ~np.int32(found.left[k])
+            tables.append(torch.from_numpy(table).to(device))
+        self.tables, self.device = tables, device
+        self.shift = [torch.from_numpy(s.astype(np.float32)).to(device) for s in found.shift]
+        self.value = torch.from_numpy(found.value.reshape(-1)).to(device)
+        self.base = torch.arange(trees, device=device) * LEAVES
 
     @torch.no_grad()
-    def initialise(self, generator: torch.Generator) -> None:
-        """generator: on the CPU."""
-        self.embed.copy_(torch.randn(self.embed.shape, generator=generator) * 0.1)
-        for block in self.stack.blocks():
-            block.initialise(generator)
-        self.out.weight.zero_()
-        self.out.bias.zero_()
-
-    def forward(self, index: Tensor, noise: torch.Generator | None = None) -> Tensor:
-        """noise: of the dropout; None leaves dropout out."""
-        h = F.embedding_bag(index, self.embed, mode="sum")
-        for block in self.stack.blocks():
-            step = F.silu(block.linear(block.norm(h)))
-            if noise is not None:
-                step = step * (torch.rand(step.shape, generator=noise, device=step.device) >= self.dropout)
-                step = step / (1 - self.dropout)
-            h = h + step
-        logit: Tensor = self.out(h)[:, 0]
-        return logit
+    def log_weight(self, codes: Array) -> Tensor:
+        """Codes (F, N) -> log of how much more often such rows are real than generated (N,)."""
+        whole = torch.from_numpy(codes).to(self.device)
+        out = torch.zeros(codes.shape[1], device=self.device)
+        for f, shift in enumerate(self.shift):
+            out += shift[whole[f]]
+        if not len(self.base):
+            return out
+        for at in pieces(torch.arange(codes.shape[1], device=self.device), PIECE):
+            part = whole[:, at]
+            mask = self.tables[0].index_select(0, part[0])
+            for f in range(1, len(self.tables)):
+                mask &= self.tables[f].index_select(0, part[f])
+            leaf = torch.frexp((mask & -mask).float()).exponent.long() - 1
+            out[at] += self.value[leaf + self.base].sum(1)
+        return out
 
 
-def teach(
-    discriminator: Discriminator,
-    optimizer: torch.optim.Optimizer,
-    real: Tensor,
-    fake: Tensor,
-    *,
-    steps: int,
-    batch: int,
-    noise: torch.Generator,
-    progress: Progress = SILENT,
-) -> float:
-    """Logistic loss on real (N, S) against generated (M, S) cell numbers. -> mean loss of the last steps (ln 2:
-    blind).
-    """
-    late = []
-    for step in range(steps):
-        progress.check()
-        at = torch.randint(len(real), (batch,), generator=noise, device=real.device)
-        of = torch.randint(len(fake), (batch,), generator=noise, device=real.device)
-        logits = discriminator(torch.cat([real[at], fake[of]]), noise)
-        loss = (F.softplus(-logits[:batch]) + F.softplus(logits[batch:])).mean() / 2
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        if step >= steps - 10:
-            late.append(float(loss.detach()))
-    return sum(late) / max(1, len(late))
+def discriminator_from(tensors: Mapping[str, Array], layout: Layout) -> Discriminator | None:
+    """The one among the tensors of an artifact, None where there is none. Raises ValueError where it does not fit."""
+    mine = {k.removeprefix("discriminator."): v for k, v in tensors.items() if k.startswith("discriminator.")}
+    if not mine:
+        return None
+    sizes = Features(layout).sizes
+    tree, feature, threshold, left = mine["nodes"].astype(np.int64)
+    value, shift = mine["value"].astype(np.float32), mine["shift"].astype(np.float32)
+    good = value.ndim == 2 and value.shape[1] == LEAVES and len(shift) == sum(sizes)
+    good = good and np.isfinite(value).all() and np.isfinite(shift).all()
+    good = good and ((tree >= 0) & (tree < len(value)) & (feature >= 0) & (feature < len(sizes))).all()
+    if not good or ((threshold < 0) | (left < 0) | (left >= 2**LEAVES)).any():
+        raise ValueError("the trees of its discriminator")
+    return Discriminator(sizes, tree, feature, threshold, left, value, _by_feature(shift, sizes))
 
 
-def reliability(real: Tensor, fake: Tensor, steps: int = 25) -> float:
-    """Slope of the logistic regression of real (1) against generated (0) on a discriminator's logits for rows it has
-    not seen (Platt 1999): 1 where its odds can be taken at their word, near 0 where it has only memorised.
+def _by_feature(flat: Array, sizes: Sequence[int]) -> tuple[Array, ...]:
+    return tuple(np.split(flat, np.cumsum(sizes)[:-1]))
 
-    Shape: real (N,), fake (M,) logits -> 0..1.
-    """
-    x = torch.cat([real, fake]).double()
-    y = torch.cat([torch.ones_like(real), torch.zeros_like(fake)]).double()
-    w = torch.where(y == 1, 0.5 / len(real), 0.5 / len(fake))
-    design = torch.stack([x, torch.ones_like(x)], 1)
-    beta = torch.zeros(2, dtype=torch.float64, device=x.device)
-    for _ in range(steps):  # Newton with a ridge, as the classes may be separable
-        p = torch.sigmoid(design @ beta)
-        gradient = design.T @ (w * (y - p)) - 1e-4 * beta
-        curvature = (design * (w * p * (1 - p))[:, None]).T @ design + 1e-4 * torch.eye(2).to(x)
-        beta = beta + torch.linalg.solve(curvature, gradient)
-    return float(beta[0].clamp(0, 1))
+
+def trees_of(boosting: Any, count: int, sizes: Sequence[int]) -> Discriminator:
+    """The first trees of a fitted HistGradientBoostingClassifier."""
+    nodes: list[tuple[int, int, int, int]] = []
+    value = np.zeros((count, LEAVES), np.float32)
+    for t, (predictor,) in enumerate(boosting._predictors[:count]):
+        tree, leaves = predictor.nodes, 0
+
+        def walk(at: int, t: int = t, tree: Any = tree) -> int:
+            """-> bits of the leaves below a node, numbered from left to right."""
+            nonlocal leaves
+            node = tree[at]
+            if node["is_leaf"]:
+                value[t, leaves] = node["value"]
+                leaves += 1
+                return 1 << (leaves - 1)
+            left = walk(int(node["left"]))
+            nodes.append((t, int(node["feature_idx"]), int(np.floor(node["num_threshold"])), left))
+            return left | walk(int(node["right"]))
+
+        walk(0)
+    tree, feature, threshold, left = np.array(nodes, np.int64).reshape(-1, 4).T
+    none = tuple(np.zeros(size, np.float32) for size in sizes)
+    return Discriminator(sizes, tree, feature, threshold, left, value, none)
+
+
+def boosting(seed: int, trees: int, rate: float, leaves: int, least: int) -> Any:
+    """Gradient boosting that will tell generated rows from real ones. least: rows of a leaf."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        max_iter=trees,
+        learning_rate=rate,
+        max_leaf_nodes=leaves,
+        min_samples_leaf=least,
+        early_stopping=False,
+        random_state=key(seed, "boosting") % 2**31,
+    )
+
+
+def balanced(real: Array) -> Array:
+    """Weights (N,) by which real (N,) and generated rows count alike."""
+    share = real.mean()
+    return np.asarray(np.where(real, 0.5 / share, 0.5 / (1 - share)))
 
 
 def verdict(real: Array, fake: Array, real_test: Array, fake_test: Array, seed: int) -> float:
-    """Held-out AUC of gradient boosting that tells generated rows from real ones: 0.5 where it cannot.
-
-    Cells (N, S) of each; the boosting learns from the first two and judges the others. It is another kind of model
-    than the discriminator in training, so that the generator cannot win by fooling that one alone (Lopez-Paz and
+    """Held-out AUC of gradient boosting that tells generated rows from real ones: 0.5 where it cannot (Lopez-Paz and
     Oquab 2017).
+
+    Codes or cells (N, F) of each; the boosting learns from the first two and judges the others. It never is the one
+    that rows are weighed by.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    x = np.concatenate([real, fake])
-    y = np.r_[np.ones(len(real)), np.zeros(len(fake))]
-    balance = np.where(y == 1, len(y) / (2 * len(real)), len(y) / (2 * len(fake)))
-    state = key(seed, "verdict") % 2**31
-    model = HistGradientBoostingClassifier(
-        max_iter=80, learning_rate=0.12, max_leaf_nodes=16, early_stopping=False, random_state=state
-    )
+    y = np.r_[np.ones(len(real), bool), np.zeros(len(fake), bool)]
+    model = boosting(key(seed, "verdict"), 80, 0.12, 16, 20)
     with threadpool_limits(torch.get_num_threads()):
-        model.fit(x, y, sample_weight=balance)
+        model.fit(np.concatenate([real, fake]), y, sample_weight=balanced(y))
     p = model.predict_proba(np.concatenate([real_test, fake_test]))[:, 1]
     return float(roc_auc_score(np.r_[np.ones(len(real_test)), np.zeros(len(fake_test))], p))

@@ -1,9 +1,10 @@
-"""From encoded rows to a trained generator: likelihood first, then the adversarial phase where it helps."""
+"""From encoded rows to a trained generator: likelihood first, then a discriminator where it helps."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,24 @@ import torch
 
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
-from models.gan.adversarial import OUT_OF_TIME, Game, adversarial_phase
 from models.gan.calibration import settle
+from models.gan.discriminator import Discriminator, Features
+from models.gan.draws import BLOCK
 from models.gan.network import Generator
 from models.gan.orders import drawing_order
 from models.gan.pairs import NO_PAIRS, find_pairs
 from models.gan.plan import Plan, precision
+from models.gan.sampler import Sampler
 from models.gan.smooth import smooth_basis
 from models.gan.trainer import Rows, Trainer
+from models.gan.weighing import Rows as Real
+from models.gan.weighing import boost
 from models.options import FitOptions
 from models.progress import Progress
 from models.rng import key, stream
 
+HELD = 200
+"""Rows kept from training, at least, for a discriminator to be judged by."""
 FIXED = 0.5
 """Share of training rows whose known slots are a prefix of the plain drawing order."""
 
@@ -32,7 +39,7 @@ FIXED = 0.5
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """order: slots as drawn. frequencies (W,): training shares of the cells. facts: for the manifest. pairs (P, 2):
-    impossible ones.
+    impossible ones. discriminator: to choose rows by, where it helps.
     """
 
     model: Generator
@@ -40,6 +47,7 @@ class Fitted:
     frequencies: Array
     facts: dict[str, Any]
     pairs: Array = field(default_factory=lambda: NO_PAIRS)
+    discriminator: Discriminator | None = None
 
 
 def fit_generator(
@@ -63,7 +71,7 @@ def fit_generator(
     model = Generator(layout.width, len(layout.sizes), plan.hidden, plan.depth, plan.dropout, precision(on), basis)
     first = torch.Generator().manual_seed(key(options.seed, "weights"))
     model.initialise(torch.from_numpy(frequencies), first)
-    order = drawing_order(encoding)
+    order = drawing_order(encoding, options.target)
     if not layout.sizes:
         model.fold()
         return Fitted(model, order, frequencies, {"curve": []})
@@ -83,7 +91,8 @@ def fit_generator(
         fixed=FIXED,
         max_time=options.max_time,
     )
-    play = options.adversarial == "always" or (options.adversarial == "auto" and _worth(held, len(layout.sizes)))
+    play = options.adversarial != "never" and _worth(held, len(layout.sizes))
+    play = play or (options.adversarial == "always" and held > 1)
     span = 0.8 if play else 1.0
     trainer.run(progress, checkpoint, fingerprint, span)
     left = math.inf if options.max_time is None else options.max_time - trainer.state.seconds
@@ -92,27 +101,18 @@ def fit_generator(
     model.fold()
     pairs = find_pairs(codes, layout, progress)
     settle(model, layout, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
-    adversarial: dict[str, Any] = {
-        "played": False,
-        "kept": False,
-        "reason": "not asked for, or too few rows to judge it",
-    }
-    if play and time.monotonic() >= deadline:
-        adversarial["reason"] = OUT_OF_TIME
-    elif play:
-        adversarial = adversarial_phase(
-            trainer,
-            order,
-            Game(rows=min(8_192, len(codes) - held), batch=plan.batch),
+    found, adversarial = None, {"played": False, "kept": False, "reason": "not asked for, or too few rows to judge it"}
+    if play:
+        progress.update(span, "discriminator")
+        found, adversarial = boost(
+            _pool(encoding, Sampler(model, layout, order, progress, frequencies, pairs), options.seed),
+            Real(codes[shuffled[held:]], codes[shuffled[:held]]),
+            Features(layout),
             seed=options.seed,
             always=options.adversarial == "always",
             progress=progress,
-            span=(span, 1.0),
-            pairs=pairs,
             deadline=deadline,
         )
-        if adversarial["kept"]:
-            settle(model, layout, order, torch.from_numpy(frequencies).to(on), options.seed, progress, pairs)
     facts = {
         "device": on.type,
         "precision": str(model.compute).removeprefix("torch."),
@@ -123,9 +123,23 @@ def fit_generator(
         "adversarial": adversarial,
         "impossible_pairs": len(pairs),
     }
-    return Fitted(model, order, frequencies, facts, pairs)
+    return Fitted(model, order, frequencies, facts, pairs, found)
+
+
+def _pool(encoding: TableEncoding, sampler: Sampler, seed: int) -> Callable[[int, int], Array]:
+    """What `boost` draws rows by."""
+
+    def pool(number: int, rows: int) -> Array:
+        own = key(seed, "pool", number)
+        parts = []
+        for b in range(math.ceil(rows / BLOCK)):
+            cells, u = sampler.block(b, 0, min(BLOCK, rows - b * BLOCK), own, encoding.uniforms)
+            parts.append(encoding.canonical(cells, u))
+        return np.concatenate(parts)
+
+    return pool
 
 
 def _worth(validation: int, slots: int) -> bool:
-    """Whether there are enough held-out rows to judge the phase by, and few enough slots to draw pools quickly."""
-    return validation >= 200 and slots <= 200
+    """Whether there are enough held-out rows to judge it by, and few enough slots to draw pools quickly."""
+    return validation >= HELD and slots <= 200

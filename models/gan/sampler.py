@@ -27,6 +27,7 @@ from models.encoding.encoding import Layout
 from models.gan.draws import BLOCK, GROUP, Draws, independent, pick, strata
 from models.gan.network import Generator, pieces
 from models.gan.pairs import NO_PAIRS, PairMask
+from models.gan.weighing import POOL, Weigher, choose
 from models.progress import SILENT, Progress
 from models.rng import key, stream
 
@@ -70,7 +71,8 @@ class Sampler:
     """Draws cells.
 
     order: slots in the order in which unconditional rows are drawn. frequencies (W,): where given, samples without
-    conditions keep to these shares of missing cells. pairs (P, 2): impossible ones.
+    conditions keep to these shares of missing cells. pairs (P, 2): impossible ones. weigher: of candidates that rows
+    are chosen from.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Sampler:
         progress: Progress = SILENT,
         frequencies: Array | None = None,
         pairs: Array = NO_PAIRS,
+        weigher: Weigher | None = None,
     ) -> None:
+        self.weigher = weigher
         self.model, self.layout, self.order, self.progress = model, layout, list(order), progress
         device = model.embed.device
         self.device = device
@@ -173,27 +177,67 @@ class Sampler:
     ) -> tuple[Array, Array]:
         """Rows first..last of a block -> cells (N, S) int64 and `uniforms` further uniforms (N, U) for decoding."""
         begin, end = first // GROUP * GROUP, -(-last // GROUP) * GROUP
-        goal = None if pins.first else self.goal
-        draw = Draws.of(seed, number, self.layout, self.device, goal)
+        if self.weigher is None or pins.moved:
+            cells, u = self._candidate(number, begin, end, seed, uniforms, pins)
+        else:
+            pool = [
+                self._candidate(number, begin, end, key(seed, "pool", i), uniforms, pins, weigh=False)
+                for i in range(POOL)
+            ]
+            cells, u = torch.cat([c for c, _ in pool]), np.concatenate([u for _, u in pool])
+            log = self.weigher(cells, u).view(POOL, -1, GROUP).transpose(0, 1)
+            marks = stream(seed, "chosen", number).random((BLOCK // GROUP, POOL * GROUP + 1))
+            group, place = np.divmod(choose(log, marks[begin // GROUP : end // GROUP]), POOL * GROUP)
+            at = place // GROUP * (end - begin) + group * GROUP + place % GROUP
+            cells, u = cells[torch.from_numpy(at).to(self.device)], u[at]
+        return cells[first - begin : last - begin].cpu().numpy(), u[first - begin : last - begin]
+
+    def _candidate(
+        self, number: int, begin: int, end: int, seed: int, uniforms: int, pins: Pins, *, weigh: bool = True
+    ) -> tuple[Tensor, Array]:
+        """Rows begin..end of a block, both multiples of GROUP -> cells (N, S), further uniforms (N, U)."""
+        draw = Draws.of(seed, number, self.layout, self.device, None if pins.first else self.goal)
         step = PIECE if self.device.type == "cpu" else BLOCK
+        u = strata(seed, number, uniforms)
         parts = [
-            self._rows(number, np.arange(a, b), draw.part(a, b), seed, pins)
+            self._rows(number, np.arange(a, b), draw.part(a, b), seed, pins, u[a:b] if weigh else None)
             for a, b in ((a, min(a + step, end)) for a in range(begin, end, step))
         ]
-        u = strata(seed, number, uniforms)[first:last]
-        return torch.cat(parts)[first - begin : last - begin].cpu().numpy(), u
+        return torch.cat(parts), u[begin:end]
 
     def again(
         self, number: int, rows: Array, attempt: int, seed: int, uniforms: int, pins: Pins = NONE
     ) -> tuple[Array, Array]:
         """Another draw of some rows (N,) of a block, each by itself: as `block` answers, other for each attempt."""
+        if self.weigher is None or pins.moved:
+            return self._other(number, rows, attempt, seed, uniforms, pins)
+        # Of two candidates each, by twice their log weights: to first order, what many candidates would give.
+        found = [self._other(number, rows, attempt, key(seed, "pool", i), uniforms, pins) for i in range(2)]
+        log = torch.stack([self.weigher(torch.from_numpy(c), u) for c, u in found], 1)
+        v = stream(seed, "chosen", number, attempt).random(BLOCK, dtype=np.float32)[rows]
+        chosen = pick((2 * (log - log.amax(1, keepdim=True))).exp().cpu(), torch.from_numpy(v)).numpy()
+        at = np.arange(len(rows))
+        cells, u = (np.stack(parts)[chosen, at] for parts in zip(*found, strict=True))
+        return cells, u
+
+    def _other(
+        self, number: int, rows: Array, attempt: int, seed: int, uniforms: int, pins: Pins
+    ) -> tuple[Array, Array]:
         slots, own = len(self.layout.sizes), key(seed, "again", attempt)
         u = stream(own, "rows", number).random((BLOCK, slots + uniforms), dtype=np.float32)[rows]
-        cells = self._rows(number, rows, independent(torch.from_numpy(u[:, :slots]).to(self.device)), own, pins)
-        return cells.cpu().numpy(), u[:, slots:]
+        draw = independent(torch.from_numpy(u[:, :slots]).to(self.device))
+        return self._rows(number, rows, draw, own, pins, u[:, slots:]).cpu().numpy(), u[:, slots:]
 
-    def _rows(self, number: int, at: Array, draw: Callable[[Tensor, int], Tensor], seed: int, pins: Pins) -> Tensor:
-        """Rows `at` (N,) of a block -> cells (N, S)."""
+    def _rows(
+        self,
+        number: int,
+        at: Array,
+        draw: Callable[[Tensor, int], Tensor],
+        seed: int,
+        pins: Pins,
+        uniforms: Array | None = None,
+    ) -> Tensor:
+        """Rows `at` (N,) of a block -> cells (N, S). uniforms (N, U): of their decoding, if they are to be weighed."""
         if not pins.moved:
             return self._drawn(number, at, draw, seed, pins)[0]
         found, odds = [], []
@@ -202,10 +246,11 @@ class Sampler:
             u = stream(own, "cells", number).random((BLOCK, len(self.layout.sizes)), dtype=np.float32)[at]
             cells, log = self._drawn(number, at, independent(torch.from_numpy(u).to(self.device)), own, pins)
             found.append(cells)
-            odds.append(self._plainly(cells, pins) - log)
-        weight = torch.stack(odds, 1)
+            weight = 0.0 if self.weigher is None or uniforms is None else self.weigher(cells, uniforms)
+            odds.append(self._plainly(cells, pins) - log + weight)
+        total = torch.stack(odds, 1)
         u = stream(seed, "choice", number).random(BLOCK, dtype=np.float32)[at]
-        chosen = pick((weight - weight.amax(1, keepdim=True)).exp(), torch.from_numpy(u).to(self.device))
+        chosen = pick((total - total.amax(1, keepdim=True)).exp(), torch.from_numpy(u).to(self.device))
         return torch.stack(found, 1)[torch.arange(len(at), device=self.device), chosen]
 
     def _drawn(

@@ -49,9 +49,17 @@ class FastSampler(Sampler):
         super().__init__(student, full.layout, full.order, full.progress, frequencies, pairs)
         self.full = full
 
-    def _rows(self, number: int, at: Array, draw: Callable[[Tensor, int], Tensor], seed: int, pins: Pins) -> Tensor:
+    def _rows(
+        self,
+        number: int,
+        at: Array,
+        draw: Callable[[Tensor, int], Tensor],
+        seed: int,
+        pins: Pins,
+        uniforms: Array | None = None,
+    ) -> Tensor:
         if pins.moved:
-            return self.full._rows(number, at, draw, seed, pins)
+            return self.full._rows(number, at, draw, seed, pins, uniforms)
         return super()._rows(number, at, draw, seed, pins)
 
 

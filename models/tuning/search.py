@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 GIVE_UP = 5
 """Trials after which the search ends if all of them failed: then it is not for their options."""
-TIED = ("seed", "holdout", "threads", "device", "max_time")
+TIED = ("seed", "holdout", "threads", "device", "max_time", "target")
 """Options that belong to a run, not to what was found."""
 
 

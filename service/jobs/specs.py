@@ -76,7 +76,7 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
     _check_rows(rows, settings)
     tuned = tuned_options(session, tenant_id, request)
     seed = _seed(tuned.seed)
-    options = _fit_options({**tuned.options, **request.options}, seed, tuned.holdout)
+    options = _fit_options({**tuned.options, **request.options}, seed, tuned.holdout, request.target)
     if balance is not None:
         _needs_masked(options.model, "balance")
     if request.mode == "fast":
@@ -114,7 +114,7 @@ def _tune(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:
     names = ("objective", "trials", "max_time", "validation", "space")
     tuning = TuneOptions.from_json({name: getattr(request, name) for name in names})
     seed = _seed(request.seed)
-    options = _fit_options(request.options, seed, request.holdout)
+    options = _fit_options(request.options, seed, request.holdout, request.target)
     tuning.check(options)
     spec = {
         "dataset_id": dataset.id,
@@ -261,16 +261,17 @@ def ready_dataset(session: Session, tenant_id: str, dataset_id: str) -> Dataset:
     return dataset
 
 
-def _fit_options(given: Mapping[str, Any], seed: int, holdout: float) -> FitOptions:
+def _fit_options(given: Mapping[str, Any], seed: int, holdout: float, target: str | None) -> FitOptions:
     """Raises InvalidInput also for what belongs beside the options."""
-    for name in ("seed", "holdout"):
+    for name in ("seed", "holdout", "target"):
         if name in given:
             raise InvalidInput(
                 f"`options` may not name {name}.",
                 hint=f"Give `{name}` beside `options`.",
                 errors=[Detail(("body", "options", name), "belongs beside `options`")],
             )
-    return FitOptions.from_json({**given, "seed": seed, "holdout": holdout})
+    found = FitOptions.from_json({**given, "seed": seed, "holdout": holdout})
+    return found if found.model == "ctgan" else replace(found, target=target)
 
 
 def _needs_masked(model: str | None, name: str) -> None:

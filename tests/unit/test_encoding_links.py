@@ -7,7 +7,8 @@ import pytest
 
 from models.conditions import parse_conditions
 from models.encoding.encoding import Resolution, TableEncoding, encoding_from, fit_encoding
-from models.errors import InvalidArtifact
+from models.errors import InvalidArtifact, InvalidInput
+from models.gan.orders import drawing_order
 from models.ingest import table_from_frame
 from models.options import FitOptions
 from models.synthesize import fit, impute, sample
@@ -122,3 +123,17 @@ def test_the_generator_learns_them(table: Table) -> None:
     rows = np.flatnonzero(bill.missing >= 0)
     assert (filled.values("bill").missing < 0).all()
     assert np.mean(filled.values("bill").values[rows] == filled.values("paid").values[rows]) < 0.4
+
+
+def test_the_target_is_drawn_last_with_its_link(encoding: TableEncoding) -> None:
+    slots = len(encoding.layout.sizes)
+    assert drawing_order(encoding) == tuple(range(slots))
+    paid = encoding.link_slots["paid"]
+    assert drawing_order(encoding, "paid")[-3:] == (paid, paid + 1, paid + 2)
+    kind = encoding.slots["kind"].start
+    assert drawing_order(encoding, "kind") == (*(s for s in range(slots) if s != kind), kind)
+
+
+def test_an_unknown_target_is_refused(table: Table) -> None:
+    with pytest.raises(InvalidInput, match="no column"):
+        fit(table, options=FitOptions(target="nobody"))

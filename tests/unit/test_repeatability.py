@@ -1,4 +1,4 @@
-"""The whole of `fit` (likelihood, calibration, adversarial phase) is repeatable, also from each of its checkpoints."""
+"""The whole of `fit` (likelihood, settling, discriminator) is repeatable, also from each of its checkpoints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import pandas as pd
 import pytest
 
 from models.errors import Cancelled
-from models.gan.adversarial import Game
 from models.options import FitOptions
 from models.progress import Silent
 from models.streaming import stream_csv
@@ -37,9 +35,11 @@ def table(rows: int = 380) -> pd.DataFrame:
 
 
 def train(**more: Any) -> Synthesizer:
-    """`fit` with few steps a round."""
+    """`fit` with few trees, which are kept for every gain."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.gan.fitting.Game", partial(Game, generator_steps=4, discriminator_steps=8))
+        patch.setattr("models.gan.weighing.TREES", 5)
+        patch.setattr("models.gan.weighing.GAIN", -1.0)
+        patch.setattr("models.gan.fitting.HELD", 10)
         return fit(table(), **{"options": OPTIONS, **more})
 
 
@@ -58,7 +58,7 @@ def straight() -> Synthesizer:
 
 
 def test_the_same_seed_gives_the_same_bytes(straight: Synthesizer) -> None:
-    assert straight.manifest["adversarial"]["played"]
+    assert straight.manifest["adversarial"]["kept"]
     assert same(train(), straight)
     other = train(options=FitOptions(**{**OPTIONS.to_json(), "seed": 12}))
     assert rows_of(other) != rows_of(straight)
@@ -80,7 +80,7 @@ def test_another_process_gives_the_same_bytes(straight: Synthesizer) -> None:
 
 
 class Keeper(Silent):
-    """Copies every checkpoint aside, and cancels the work when the adversarial phase has played a round."""
+    """Copies every checkpoint aside, and cancels the work once the discriminator's part has begun."""
 
     def __init__(self, folder: Path, stop: bool = False) -> None:
         self.folder, self.stop, self.ended = folder, stop, False
@@ -91,7 +91,7 @@ class Keeper(Silent):
         shutil.copytree(folder, self.kept[-1])
 
     def update(self, fraction: float, message: str = "", **values: float) -> None:
-        self.ended = self.ended or "discriminator" in values
+        self.ended = self.ended or "discriminator" in message
 
     def check(self) -> None:
         if self.stop and self.ended:
@@ -114,7 +114,7 @@ def test_every_checkpoint_leads_to_the_same_bytes(
         assert resumed.manifest["adversarial"] == straight.manifest["adversarial"]
 
 
-def test_work_that_was_stopped_in_the_adversarial_phase_ends_the_same(straight: Synthesizer, tmp_path: Path) -> None:
+def test_work_that_was_stopped_after_training_ends_the_same(straight: Synthesizer, tmp_path: Path) -> None:
     keeper = Keeper(tmp_path / "kept", stop=True)
     with pytest.raises(Cancelled):
         train(progress=keeper, checkpoint=tmp_path / "own")

@@ -1,4 +1,4 @@
-"""The training section of a report: curve, what was kept, why it ended, and the adversarial phase in words."""
+"""The training section of a report: curve, what was kept, why it ended, and the discriminator in words."""
 
 from typing import Any
 
@@ -18,10 +18,7 @@ PHASE = {
     "auc_before": 0.57,
     "auc_after": 0.521,
     "reason": "the held-out AUC fell",
-    "curve": [
-        {"round": 0, "discriminator": 0.6},
-        {"round": 1, "reliability": 0.4, "discriminator": 0.65, "auc": 0.521},
-    ],
+    "trees": 120,
 }
 
 
@@ -73,17 +70,15 @@ def test_the_kept_step_is_in_a_long_table() -> None:
     assert len(out["rows"]) <= 22
 
 
-def test_the_adversarial_phase_is_told() -> None:
+def test_the_discriminator_is_told() -> None:
     words = found(adversarial=PHASE)["told"][-1]
-    assert words.startswith("The adversarial phase took 2 rounds; its weights were kept: the held-out AUC fell.")
-    assert "0.570 before and 0.521 after" in words
+    assert words.startswith("A discriminator of 120 trees chooses among the drawn rows: the held-out AUC fell.")
+    assert "0.570 without and 0.521 with" in words
     refused = found(adversarial={**PHASE, "kept": False, "auc_after": 0.57, "reason": "it did not fall"})["told"][-1]
-    assert "not kept: it did not fall." in refused
-    assert "after" not in refused
-    cut = found(adversarial={**PHASE, "cut": "the training time was over"})["told"][-1]
-    assert cut.startswith("The adversarial phase took 2 rounds until the training time was over; its weights were kept")
+    assert "left out: it did not fall." in refused
+    assert "with it" not in refused
     skipped = found(adversarial={"played": False, "kept": False, "reason": "not asked for"})["told"][-1]
-    assert skipped == "There was no adversarial phase: not asked for."
+    assert skipped == "No discriminator chooses among the drawn rows: not asked for."
 
 
 def test_foreign_and_bare_manifests_are_drawn_as_far_as_they_go() -> None:
@@ -112,7 +107,7 @@ def page_of(manifest: dict[str, Any]) -> str:
 
 def test_the_page_shows_all_of_it() -> None:
     section = page_of(manifest(adversarial={**PHASE, "reason": "<b>"}))
-    for words in ("weights kept", "ended early", "300 of 900", "Held-out AUC", "0.521", "&lt;b&gt;", "27.500"):
+    for words in ("weights kept", "ended early", "300 of 900", "120 trees", "0.521", "&lt;b&gt;", "27.500"):
         assert words in section, words
     assert section.count("<td>kept</td>") == 1
 

@@ -1,4 +1,4 @@
-"""What the manifest tells of the training: its curve with what was kept, why it ended, and the adversarial phase."""
+"""What the manifest tells of the training: its curve with what was kept, why it ended, and of the discriminator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CRITIC_LOOK = (
 
 
 def training(manifest: Facts) -> dict[str, Any] | None:
-    """lines and marks of the chart, rows of its table, sentences, rounds of the adversarial phase; None without a
+    """lines and marks of the chart, rows of its table, sentences; None without a
     curve.
     """
     points = [p for p in manifest.get("curve") or [] if "step" in p]
@@ -55,7 +55,6 @@ def training(manifest: Facts) -> dict[str, Any] | None:
         "rows": rows,
         "kept": kept["step"] if kept is not None else None,
         "told": [*_told(manifest, kept, early), *_phase(adversarial)],
-        "rounds": [r for r in adversarial.get("curve") or [] if "round" in r],
     }
 
 
@@ -96,18 +95,17 @@ def _told(manifest: Facts, kept: Facts | None, early: str) -> list[str]:
 
 
 def _phase(adversarial: Facts) -> list[str]:
-    """The adversarial phase in words."""
+    """Whether a discriminator chooses rows, in words."""
     if not adversarial:
         return []
     before, after = adversarial.get("auc_before"), adversarial.get("auc_after")
     reason = f": {adversarial['reason']}" if adversarial.get("reason") else ""
     if not adversarial.get("played"):
-        return [f"There was no adversarial phase{reason}."]
-    rounds, kept = len(adversarial.get("curve") or []), adversarial.get("kept")
-    out = f"The adversarial phase took {rounds} round{'s' if rounds != 1 else ''}"
-    out += f" until {adversarial['cut']}" if adversarial.get("cut") else ""
-    out += f"; its weights were {'kept' if kept else 'not kept'}{reason}."
+        return [f"No discriminator chooses among the drawn rows{reason}."]
+    trees, kept = adversarial.get("trees"), adversarial.get("kept")
+    of = f" of {trees} tree{'s' if trees != 1 else ''}" if trees else ""
+    out = f"A discriminator{of} {'chooses among the drawn rows' if kept else 'was tried and left out'}{reason}."
     if before is not None and after is not None:
-        read = f"{before:.3f} before and {after:.3f} after it" if kept else f"{before:.3f}"
+        read = f"{before:.3f} without and {after:.3f} with it" if kept else f"{before:.3f}"
         out += f" AUC of telling drawn rows from real ones that training never saw: {read} (0.5: they are alike)."
     return [out]

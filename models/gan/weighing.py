@@ -1,0 +1,176 @@
+"""Post-GAN boosting: of a pool of generated rows, those are kept that a discriminator holds for real.
+
+Every group of rows is chosen from POOL times as many candidates, as often as the discriminator holds them for real
+by its odds: the ratio of the densities of data and generator, as far as it is known (Azadi et al. 2019,
+"Discriminator rejection sampling"; Neunhoeffer, Wu and Dwork 2021, "Private post-GAN boosting"). The discriminator
+learns from one pool; its weights are raked on a second one, so that all columns keep their training shares; and
+whether the phase is kept is judged by other trees, on real rows that neither network has seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.encoding.cells import Array
+from models.gan.discriminator import Discriminator, Features, Judge, balanced, boosting, trees_of, verdict
+from models.gan.draws import GROUP
+from models.progress import Progress
+from models.rng import key
+
+POOL = 2
+"""Candidates of each row."""
+ROWS = 40_960
+"""Rows of a pool, and real rows beside it, at most."""
+TREES, RATE, LEAVES, LEAST = 300, 0.1, 31, 100
+EDGE = 0.53
+"""Held-out AUC below which there is too little to learn, and the phase is left out unless it is asked for."""
+GAIN = 0.002
+"""Fall of the held-out AUC that counts as an improvement."""
+FAR = 4.0
+"""Log weights beyond it, either way, are cut."""
+OUT_OF_TIME = "the training time was over"
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Real rows as cells (N, S). train: as trained on; unseen: kept apart."""
+
+    train: Array
+    unseen: Array
+
+
+def boost(
+    pool: Callable[[int, int], Array],
+    rows: Rows,
+    features: Features,
+    *,
+    seed: int,
+    always: bool,
+    progress: Progress,
+    deadline: float,
+) -> tuple[Discriminator | None, dict[str, Any]]:
+    """pool: (number, rows) -> cells (rows, S) of rows drawn by the generator, others for each number. -> the
+    discriminator, if it is worth its time, and facts for the manifest.
+    """
+    facts: dict[str, Any] = {"played": False, "kept": False}
+    if time.monotonic() >= deadline:
+        return None, facts | {"reason": OUT_OF_TIME}
+    rng = np.random.default_rng(key(seed, "weighing"))
+    whole = POOL * GROUP
+    count = max(1, min(ROWS, len(rows.train)) // whole) * whole
+    real = features.of(rows.train[rng.permutation(len(rows.train))[:count]])
+    unseen = features.of(rows.unseen)
+    fresh = features.of(pool(1, count))
+    facts["auc_before"] = round(_verdict(real, fresh, unseen, np.arange(count // POOL), seed), 4)
+    if facts["auc_before"] < EDGE and not always:
+        return None, facts | {"reason": f"a held-out discriminator's AUC is below {EDGE} already"}
+    progress.check()
+    fake = features.of(pool(0, count + 2 * unseen.shape[1]))
+    found, facts["trees"] = _learn(real, fake[:, :count], unseen, fake[:, count:], features, seed)
+    progress.check()
+    found = replace(found, shift=_raked(found, features.of(rows.train), fresh))
+    weights = found.on(torch.device("cpu")).log_weight(fresh)
+    groups = weights.view(-1, POOL, GROUP)
+    chosen = choose(groups, rng.random((len(groups), POOL * GROUP + 1)))
+    facts["auc_after"] = round(_verdict(real, fresh, unseen, chosen, seed), 4)
+    facts["effective"] = round(_effective(weights), 3)
+    facts |= {"played": True, "kept": facts["auc_after"] < facts["auc_before"] - GAIN}
+    reason = "the held-out AUC fell" if facts["kept"] else "the held-out AUC did not fall: rows are not weighed"
+    return found if facts["kept"] else None, facts | {"reason": reason}
+
+
+def _verdict(real: Array, fake: Array, unseen: Array, chosen: Array, seed: int) -> float:
+    fake, cut = fake[:, chosen].T, len(chosen) * 3 // 4
+    return verdict(real.T[: len(chosen)], fake[:cut], unseen.T, fake[cut:], seed)
+
+
+def _learn(
+    real: Array, fake: Array, real_held: Array, fake_held: Array, features: Features, seed: int
+) -> tuple[Discriminator, int]:
+    """Trees on codes (F, N), as many as the loss on held-out rows falls for."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    y, held = (np.repeat([True, False], [a.shape[1], b.shape[1]]) for a, b in ((real, fake), (real_held, fake_held)))
+    model = boosting(seed, TREES, RATE, LEAVES, LEAST)
+    with threadpool_limits(torch.get_num_threads()):
+        model.fit(np.concatenate([real, fake], 1).T, y, sample_weight=balanced(y))
+        staged = model.staged_decision_function(np.concatenate([real_held, fake_held], 1).T)
+        losses = [np.average(np.logaddexp(0, np.where(held, -s, s)), weights=balanced(held)) for s in staged]
+    count = int(np.argmin(losses)) + 1
+    return trees_of(model, count, features.sizes), count
+
+
+def _raked(found: Discriminator, real: Array, fake: Array, rounds: int = 8) -> tuple[Array, ...]:
+    """Shifts of the log weights by feature and code, by which weighted rows (F, M) have the shares of the real ones
+    (F, N) (iterative proportional fitting: Deming and Stephan 1940). Codes of few rows move less.
+    """
+    log = found.on(torch.device("cpu")).log_weight(fake).clamp(-FAR, FAR).double().numpy()
+    shift = [np.zeros(size) for size in found.sizes]
+    goals = [np.bincount(r, minlength=size) / len(r) for r, size in zip(real, found.sizes, strict=True)]
+    for _ in range(rounds):
+        for code, goal, moved in zip(fake, goals, shift, strict=True):
+            w = np.exp(log)
+            w = np.minimum(w / w.mean(), POOL)  # as often as a row can be chosen at most
+            share = np.bincount(code, w, len(goal)) / w.sum()
+            count = goal * fake.shape[1]
+            step = np.log((goal + 1e-6) / (share + 1e-6)) * count / (count + 5)
+            step = np.clip(moved + step, -1, 1) - moved
+            moved += step
+            log += step[code]
+    return tuple(s.astype(np.float32) for s in shift)
+
+
+def _effective(log: Tensor) -> float:
+    """Share of rows that would tell as much if all weighed alike (Kish 1965)."""
+    w = log.clamp(-FAR, FAR).double().exp()
+    return float(w.sum() ** 2 / (w**2).sum() / len(w))
+
+
+def choose(log: Tensor, uniforms: Array) -> Array:
+    """Log weights (G, POOL, n) of the candidates of G groups, uniforms (G, POOL * n + 1) -> numbers of the chosen ones
+    among all candidates (G * n,).
+
+    A candidate of the first pool is kept with a chance of its weight, up to 1, one of the second with a chance of what
+    its weight is above 1, and so on: together as often as it weighs, and most of the first pool, whose draws are evenly
+    spread, stays together. Chances become choices by systematic sampling (Madow 1949) in random order.
+    """
+    groups, pools, want = log.shape
+    weight = (log - log.mean((1, 2), keepdim=True)).clamp(-FAR, FAR).double().exp().cpu().numpy()
+    before = np.arange(pools)[:, None]
+    low, high = np.full((groups, 1, 1), 1e-3), np.full((groups, 1, 1), 1e3)
+    for _ in range(40):  # the scale at which as many are kept as are wanted
+        scale = np.sqrt(low * high)
+        few = np.clip(scale * weight - before, 0, 1).sum((1, 2), keepdims=True) < want
+        low, high = np.where(few, scale, low), np.where(few, high, scale)
+    chance = np.clip(high * weight - before, 0, 1).reshape(groups, -1)
+    order = uniforms[:, :-1].argsort(1)
+    reached = np.take_along_axis(chance, order, 1).cumsum(1)
+    steps = np.floor(reached * (want / reached[:, -1:]) + uniforms[:, -1:] * (1 - 1e-6))
+    steps[:, -1] = want
+    hit = np.diff(steps, axis=1, prepend=0) > 0
+    # Rounding may let two marks fall on one candidate: the last ones left fill the gap.
+    for g in np.flatnonzero(hit.sum(1) != want):
+        spare = np.flatnonzero(~hit[g])[::-1]
+        hit[g, spare[: want - hit[g].sum()]] = True
+    return np.asarray((order + np.arange(groups)[:, None] * pools * want)[hit])
+
+
+@dataclass(frozen=True, eq=False)
+class Weigher:
+    """Log weights of generated rows. canonical: (cells (N, S), uniforms (N, U)) -> cells as they would be encoded."""
+
+    features: Features
+    judge: Judge
+    canonical: Callable[[Array, Array], Array]
+
+    def __call__(self, cells: Tensor, uniforms: Array) -> Tensor:
+        """cells (N, S), uniforms (N, U) of their decoding -> (N,)."""
+        found = self.canonical(cells.cpu().numpy(), uniforms)
+        return self.judge.log_weight(self.features.of(found)).clamp(-FAR, FAR)
