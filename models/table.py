@@ -228,7 +228,7 @@ def write_values(values: Values, column: Column) -> pa.Array:
         else:
             words = format_numbers(numbers, column)
         codes[present] = inverse
-    codes[~present] = values.missing[~present] + len(words)
+    codes[~present] = values.missing[~present].astype(np.int32) + len(words)
     out = pa.DictionaryArray.from_arrays(codes, pa.array([*words, *column.missing_codes], pa.string()))
     return out.cast(pa.string())
 
