@@ -12,8 +12,7 @@ does the same through `populace synth`, report and evaluation included. Prints m
 resident megabytes that the process (of a command: the largest one it starts) has held at most by the end of it.
 
 shares: of the 1,000 most frequent labels of `label`, how many are drawn within 10% of their share in the training rows
-(`exact`: in the mean of the generator's probabilities, where sampling has no part, is not measured; `noise`: how many
-would be if rows were drawn from the true shares).
+(`by_chance`: of a sample from the true shares; `rms_own`: what is left of the error without chance).
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ from models.gan.rebalance import Stream, rows_of, streams
 from models.gan.ruling import Costs, last_resort
 from models.gan.sampler import Sampler
 from models.gan.student import FastSampler, distil, student_from
+from models.gan.tails import tails_of
 from models.gan.weighing import Weigher
 from models.options import FitOptions
 from models.progress import SILENT, Progress
@@ -118,9 +119,12 @@ class Synthesizer:
                 raise ValueError("the order of its slots")
             pairs = check_pairs(tensors.get("pairs", NO_PAIRS), layout)
             shape = parts["network"]
-            model = Generator(layout.width, len(layout.sizes), int(shape["hidden"]), int(shape["depth"]))
+            size = (layout.width, len(layout.sizes), int(shape["hidden"]), int(shape["depth"]))
+            model = Generator(*size, tails=tails_of(layout))
             weights = {k.removeprefix("generator."): v for k, v in tensors.items() if k.startswith("generator.")}
-            model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
+            # Before labels of a group had shares of their own, those were the network's alone.
+            earlier = {k: v for k, v in model.state_dict().items() if k.startswith("_tails.")}
+            model.load_state_dict(earlier | {k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
             student, discriminator = student_from(tensors, layout), discriminator_from(tensors, layout)
         except InvalidArtifact:
             raise

@@ -9,17 +9,22 @@ from torch import Tensor
 
 from models.encoding.cells import Array
 from models.encoding.encoding import Layout
-from models.gan.draws import BLOCK, Draws
+from models.gan.draws import BLOCK, Draws, pick
 from models.gan.network import Generator, pieces
 from models.gan.pairs import NO_PAIRS
 from models.gan.sampler import Sampler
+from models.gan.tails import Tail
 from models.progress import SILENT, Progress
-from models.rng import key
+from models.rng import key, stream
 
 ROWS = 16_384
 """Rows drawn to average over, at most."""
 SETTLING = 20
 """Rounds of fitting the shifts of a slot, at most."""
+DRAWS = 512
+"""Rows for each group of labels, on average."""
+MOST = 2**25
+"""Probabilities of labels in groups that are held at once."""
 
 
 @torch.no_grad()
@@ -45,9 +50,19 @@ def settle(
     rows = blocks * BLOCK
     cells = torch.zeros(rows, slots, dtype=torch.int64, device=device)
     h = sampler.start.expand(rows, -1).clone()
+    tails = {tail.slot: tail for tail in model.tails}
+    heads = {tail.parent: tail.slot for tail in tails.values()}
+    drawn: dict[int, Tensor] = {}
     for place, slot in enumerate(order):
         progress.check()
         parent = layout.parents[slot]
+        if slot in tails:
+            _settle_tail(sampler, tails[slot], h, cells, drawn.pop(slot), seed)
+            coarse = cells[:, parent]
+            blocked = zip(pieces(h, BLOCK), pieces(coarse, BLOCK), draws, strict=True)
+            cells[:, slot] = torch.cat([d(sampler.probabilities(x, slot, c), slot) for x, c, d in blocked])
+            h += sampler.entry[slot].index_select(0, cells[:, slot])
+            continue
         coarse = cells[:, parent] if parent >= 0 else None
         p = torch.cat(
             [
@@ -68,6 +83,47 @@ def settle(
             step = ((goal + 1e-7) / (mean + 1e-7)).log() * (count / (count + 5))
             shift = (shift + step).clamp(-5, 5)
         model.head_bias[a:b] += shift
-        parts = zip(pieces(p * shift.exp(), BLOCK), draws, strict=True)
+        p = p * shift.exp()
+        if slot in heads:
+            drawn[heads[slot]] = p / p.sum(1, keepdim=True)
+        parts = zip(pieces(p, BLOCK), draws, strict=True)
         cells[:, slot] = torch.cat([draw(part, slot) for part, draw in parts])
         h += sampler.entry[slot].index_select(0, cells[:, slot])
+
+
+def _settle_tail(sampler: Sampler, tail: Tail, h: Tensor, cells: Tensor, drawn: Tensor, seed: int) -> None:
+    """Shift the shares inside each group of labels likewise, until those of free rows are the training shares.
+
+    h (B, H): first-layer sums of rows of cells (B, S), their group drawn. drawn (B, coarse): its probabilities. Rows
+    are given other groups by these, so that even small ones are seen often.
+    """
+    assert tail.goal is not None
+    goal, log = tail.goal.to(h.device), torch.zeros_like(tail.log)
+    split = torch.nonzero(tail.real.sum(1) > 1)[:, 0].to(h.device)
+    p = drawn[:, split].double()
+    mass = p.sum(1).cumsum(0)
+    count = max(1, min(DRAWS * len(split), MOST // goal.shape[1]))
+    source = stream(seed, "tail", tail.slot)
+    u = torch.from_numpy(source.random((2, count))).to(h.device)
+    at = torch.searchsorted(mass, (torch.arange(count, device=h.device) + u[0]) / count * mass[-1])
+    at = at.clamp_max(len(h) - 1)
+    group = split[torch.cat([pick(p[a], v) for a, v in zip(pieces(at, BLOCK), pieces(u[1], BLOCK), strict=True)])]
+    parts = []
+    for a, g in zip(pieces(at, BLOCK), pieces(group, BLOCK), strict=True):
+        sampler.progress.check()
+        entry = sampler.entry[tail.parent]
+        parts.append(sampler.probabilities(h[a] - entry[cells[a, tail.parent]] + entry[g], tail.slot, g))
+    number = torch.bincount(group, minlength=len(goal))[:, None].float()
+    rows = goal * number
+    for _ in range(SETTLING):
+        mean, factor = torch.zeros_like(goal), log.exp()
+        for q, g in zip(parts, pieces(group, BLOCK), strict=True):
+            q = q * factor[g]
+            mean.index_add_(0, g, q / q.sum(1, keepdim=True).clamp_min(1e-30))
+        mean /= number.clamp_min(1)
+        if float((rows - mean * number).abs().sum()) < 1e-3 * count:
+            break
+        step = ((goal + 1e-9) / (mean + 1e-9)).log() * (rows / (rows + 5))
+        log = (log + step).clamp(-5, 5)
+    tail.log += log
+    sampler.valid[tail.slot] = tail.factors(h.device)

@@ -23,6 +23,7 @@ from models.gan.pairs import NO_PAIRS, find_pairs
 from models.gan.plan import Plan, precision
 from models.gan.sampler import Sampler
 from models.gan.smooth import smooth_basis
+from models.gan.tails import tails_of
 from models.gan.trainer import Rows, Trainer
 from models.gan.weighing import Rows as Real
 from models.gan.weighing import boost
@@ -68,7 +69,8 @@ def fit_generator(
         [np.bincount(codes[:, s], minlength=k) / len(codes) for s, k in enumerate(layout.sizes)] or [np.zeros(0)]
     ).astype(np.float32)
     basis = smooth_basis(layout).to(on)
-    model = Generator(layout.width, len(layout.sizes), plan.hidden, plan.depth, plan.dropout, precision(on), basis)
+    shape = (layout.width, len(layout.sizes), plan.hidden, plan.depth, plan.dropout)
+    model = Generator(*shape, precision(on), basis, tails_of(layout, codes))
     first = torch.Generator().manual_seed(key(options.seed, "weights"))
     model.initialise(torch.from_numpy(frequencies), first)
     order = drawing_order(encoding, options.target)

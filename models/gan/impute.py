@@ -166,7 +166,7 @@ def _complete(
         if parent < 0 and layout.missing[slot]:
             possible[:, -layout.missing[slot] :] = 0
         elif (valid := sampler.valid[slot]) is not None and coarse is not None:
-            possible = valid[coarse]
+            possible = (valid[coarse] > 0).to(p.dtype)
         limit = limits.get(slot if parent < 0 else parent)
         if limit is not None:
             case, allowed = limit[0][at], limit[1]

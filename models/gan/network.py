@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.gan.smooth import Basis
+from models.gan.tails import Tail
 
 
 class Block(nn.Module):
@@ -61,6 +62,7 @@ class Generator(nn.Module):
         dropout: float = 0.0,
         compute: torch.dtype = torch.float32,
         basis: Basis | None = None,
+        tails: Sequence[Tail] = (),
     ) -> None:
         super().__init__()
         self.width, self.slots, self.dropout, self.compute = width, slots, dropout, compute
@@ -71,6 +73,7 @@ class Generator(nn.Module):
         self.stack = Stack(hidden, depth)
         self.head = nn.Parameter(torch.empty(rows, hidden))
         self.head_bias = nn.Parameter(torch.empty(width))
+        self._tails = nn.ModuleList(tails)
 
     @torch.no_grad()
     def initialise(self, frequencies: Tensor, generator: torch.Generator) -> None:
@@ -81,11 +84,21 @@ class Generator(nn.Module):
             block.initialise(generator)
         self.head.copy_(torch.randn(self.head.shape, generator=generator) * 0.1 / hidden**0.5)
         self.head_bias.copy_((frequencies + 1e-4).log())
+        for tail in self.tails:
+            self.head_bias[tail.span] = 0.0
 
     def forward(self, index: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """noise: of the dropout; None leaves dropout out."""
         embed, head = self._tables()
-        return self._logits(self._body(index, embed, noise), head, self.head_bias)
+        logits = self._logits(self._body(index, embed, noise), head, self.head_bias)
+        for tail in self.tails:
+            tail.add(logits, index)
+        return logits
+
+    @property
+    def tails(self) -> list[Tail]:
+        """Of the columns of very many labels."""
+        return [t for t in self._tails if isinstance(t, Tail)]
 
     @torch.no_grad()
     def fold(self) -> None:

@@ -112,10 +112,13 @@ class Sampler:
         self.steps = [
             (b.norm, b.linear.weight.detach().to(t), b.linear.bias.detach().to(t)) for b in model.stack.blocks()
         ]
+        # Factors of the fine cells given the coarse one, 0 where it has no such cell.
         self.valid: list[Tensor | None] = []
         for size, fine in zip(layout.sizes, layout.fine, strict=True):
             ok = None if fine is None else torch.arange(size)[None, :] < torch.tensor(fine)[:, None]
             self.valid.append(None if ok is None else ok.float().to(device))
+        for tail in model.tails:
+            self.valid[tail.slot] = tail.factors(device)
 
     @torch.no_grad()
     def probabilities(self, h: Tensor, slot: int, coarse: Tensor | None) -> Tensor:
