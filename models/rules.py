@@ -323,7 +323,7 @@ def _opposites(condition: Condition, column: Column) -> Iterator[Condition]:
 
 def counts(rules: Sequence[Rule], table: Table) -> list[int]:
     """Rows that break each rule. A rule on columns that the table does not have counts none."""
-    held = set(table.data.column_names)
+    held = set(table.names)
     return [int(r.broken(table).sum()) if held.issuperset(r.columns) else 0 for r in rules]
 
 

@@ -169,7 +169,7 @@ def fit(
     """
     table = _as_table(data)
     train_rows, holdout_rows = split(len(table), 0.0 if holdout is not None else options.holdout, options.seed)
-    train = table if holdout is not None else table.take(train_rows)
+    train = table if holdout is not None else table.part(train_rows)
     if len(train) < MIN_ROWS:
         message = f"{len(train)} training rows are too few."
         raise InvalidData(message, hint=f"Provide at least {MIN_ROWS} rows beside the holdout.")
@@ -450,7 +450,7 @@ def _fingerprint(codes: Array, encoding: TableEncoding, options: FitOptions) -> 
         "versions": torch.__version__,
     }
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    found.update(np.ascontiguousarray(codes).tobytes())
+    found.update(np.ascontiguousarray(codes).reshape(-1).data)
     return found.hexdigest()
 
 

@@ -60,9 +60,22 @@ class Table:
     def __len__(self) -> int:
         return int(self.data.num_rows)
 
+    @property
+    def names(self) -> list[str]:
+        """Columns that the rows have, in order."""
+        return list(self.data.column_names)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Column `name` in stored form."""
+        return self.data.column(name)
+
     def values(self, name: str) -> Values:
         """Column `name` as numbers or codes. Raises InvalidSchema where a cell does not fit the schema."""
-        return read_values(self.data.column(name), self.schema[name])
+        return self.read(self.schema[name])
+
+    def read(self, column: Column) -> Values:
+        """The column of that name as this description has it. Raises InvalidSchema where a cell does not fit it."""
+        return read_values(self.column(column.name), column)
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Table:
         """The rows at these positions (a slice is free of copies)."""
@@ -71,10 +84,65 @@ class Table:
             return replace(self, data=self.data.slice(start, stop - start))
         return replace(self, data=self.data.take(pa.array(rows)))
 
+    def part(self, rows: npt.NDArray[Any]) -> Table:
+        """The rows at these ascending positions, without a second copy of a long table in memory."""
+        return self if len(rows) == len(self) else Selection(self, rows)
+
     def select(self, names: Sequence[str]) -> Table:
         """These columns only, in this order."""
         schema = replace(self.schema, columns=tuple(self.schema[n] for n in names))
         return Table(schema, self.data.select(list(names)))
+
+
+SPARSE = 20
+"""Rows to read for one that is wanted, from which the wanted ones are taken out first."""
+
+
+class Selection(Table):
+    """Rows of another table, taken column by column as they are asked for."""
+
+    def __init__(self, whole: Table, rows: npt.NDArray[Any]) -> None:
+        """rows: ascending positions in `whole`."""
+        for name, value in (("schema", whole.schema), ("_whole", whole), ("_rows", rows)):
+            object.__setattr__(self, name, value)
+
+    _whole: Table
+    _rows: npt.NDArray[Any]
+
+    @property
+    def data(self) -> pa.Table:
+        """A copy of the rows."""
+        return self._whole.data.take(pa.array(self._rows))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def names(self) -> list[str]:
+        return self._whole.names
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        return self._whole.column(name).take(pa.array(self._rows))
+
+    def read(self, column: Column) -> Values:
+        first, end = (int(self._rows[0]), int(self._rows[-1]) + 1) if len(self) else (0, 0)
+        if end - first > SPARSE * len(self):
+            return super().read(column)
+        # Numbers are smaller than texts: the span is read as it lies, and then thinned out.
+        found = read_values(self._whole.column(column.name).slice(first, end - first), column)
+        at = self._rows - first
+        return Values(found.values[at], found.missing[at])
+
+    def take(self, rows: npt.NDArray[Any] | slice) -> Table:
+        at = self._rows[rows]
+        ascending = isinstance(rows, slice) or bool((np.diff(at) > 0).all())
+        return Selection(self._whole, at) if ascending else self._whole.take(at)
+
+    def part(self, rows: npt.NDArray[Any]) -> Table:
+        return Selection(self._whole, self._rows[rows])
+
+    def select(self, names: Sequence[str]) -> Table:
+        return Selection(self._whole.select(names), self._rows)
 
 
 def _contradiction(column: Column, what: str, hint: str) -> InvalidSchema:

@@ -306,7 +306,7 @@ def fit_encoding(
         progress.check()
         progress.update(i / len(table.schema.columns), column.name)
         if not column.modelled:
-            surrogates.append(fit_surrogate(table.data.column(column.name), column))
+            surrogates.append(fit_surrogate(table.column(column.name), column))
         elif column.name not in repeated:
             columns.append(_fit_column(table, column, resolution))
     derived: tuple[Derived, ...] = ()
@@ -325,7 +325,7 @@ def _copies(table: Table) -> tuple[tuple[str, str], ...]:
     for name, earlier in table.schema.duplicates:
         earlier = first.get(earlier, earlier)
         if table.schema[name].modelled and table.schema[earlier].modelled:
-            same = pc.equal(pc.fill_null(table.data.column(name), ""), pc.fill_null(table.data.column(earlier), ""))
+            same = pc.equal(pc.fill_null(table.column(name), ""), pc.fill_null(table.column(earlier), ""))
             if pc.all(same).as_py():
                 first[name] = earlier
     return tuple(first.items())

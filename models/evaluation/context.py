@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.matrix import Matrix
+from models.evaluation.matrix import Keys, Matrix
 from models.evaluation.options import EvaluationOptions
 from models.evaluation.result import Metric
 from models.progress import Progress
@@ -18,7 +18,8 @@ FEW_ROWS = 30
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """real is the training part. `seed` fixes every draw; each part draws from its own stream."""
+    """real is the training part, or so many of its rows as figures need; known (U,): keys of all its rows, each once,
+    and real_rows their number. `seed` fixes every draw; each part draws from its own stream."""
 
     real: Matrix
     holdout: Matrix
@@ -27,6 +28,8 @@ class Context:
     seed: int
     options: EvaluationOptions
     progress: Progress
+    known: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
+    real_rows: int = 0
 
     def rng(self, part: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *part.encode()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.evaluation.context import FEW_ROWS, Context, Part
-from models.evaluation.matrix import Floats, Matrix, bootstrap, independent, sample
+from models.evaluation.matrix import Floats, Keys, Matrix, bootstrap, independent, sample
 from models.evaluation.result import Metric
 
 MISMATCH = 0.98
@@ -25,9 +25,9 @@ def disclosure(context: Context) -> Part:
 def _copies(context: Context) -> tuple[list[Metric], dict[str, object]]:
     """Share of rows that equal a training row in every modelled column."""
     rng = context.rng("copies")
-    known = set(context.real.row_keys())
+    known = context.known
     keys = context.synthetic.row_keys()
-    hits = sum(k in known for k in keys)
+    hits = int(np.isin(keys, known).sum())
     value = hits / len(keys)
     holdout = _share(context.holdout, known)
     floor = _share(independent(context.real, min(len(context.real), context.options.rows), rng), known)
@@ -39,14 +39,14 @@ def _copies(context: Context) -> tuple[list[Metric], dict[str, object]]:
     if holdout is None:
         note += f" No holdout control (fewer than {FEW_ROWS} holdout rows)."
     metric = Metric("copies", value, "disclosure", "", 1.0, holdout, floor, low, high, goal=holdout, note=note)
-    real_unique = len(known) / len(context.real)
+    real_unique = len(known) / context.real_rows
     return [metric], {"copies": hits, "distinct_training_share": real_unique}
 
 
-def _share(matrix: Matrix, known: set[bytes]) -> float | None:
+def _share(matrix: Matrix, known: Keys) -> float | None:
     if len(matrix) < FEW_ROWS:
         return None
-    return sum(k in known for k in matrix.row_keys()) / len(matrix)
+    return float(np.isin(matrix.row_keys(), known).mean())
 
 
 def _wilson(p: float, n: int) -> tuple[float, float]:
@@ -91,7 +91,7 @@ def _distances(context: Context) -> Part:
     sizes = f"{n:,} synthetic rows against {rows:,} training and {rows:,} holdout rows"
     note = (
         f"Share nearer to a training row than to a holdout row, ties half; {sizes}. "
-        f"The ceiling is a bootstrap of all {len(context.real):,} training rows: what copying reads."
+        f"The ceiling is a bootstrap of {len(context.real):,} training rows: what copying reads."
     )
     ratio_note = f"Median distance to the closest training row, over that of the holdout; {sizes}."
     if control == 0:

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from models.errors import Detail, InvalidInput
 from models.evaluation.charts import columns
 from models.evaluation.context import Context, Part
 from models.evaluation.detection import detection
 from models.evaluation.disclosure import disclosure
 from models.evaluation.fidelity import fidelity
-from models.evaluation.matrix import read_matrix
+from models.evaluation.matrix import distinct_keys, read_matrix
 from models.evaluation.options import EvaluationOptions
 from models.evaluation.reports import sdmetrics_reports
 from models.evaluation.result import Evaluation, Metric
@@ -34,6 +36,8 @@ PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
     ("sdmetrics", sdmetrics_reports, 0.92),
 )
 """Parts in the order they run, and the fraction of the whole that is done when they begin."""
+MOST_CELLS, LEAST_ROWS = 30_000_000, 100_000
+"""Cells of a table that figures are drawn from, and rows in any case. Copies are looked for among all training rows."""
 LIBRARIES = ("numpy", "scikit-learn", "torch", "sdmetrics", "pyarrow")
 
 
@@ -69,17 +73,19 @@ def evaluate(
     _check_target(target, real.schema)
     progress.update(0.0, "reading")
     context = Context(
-        read_matrix(real, modelled, "real"),
-        read_matrix(holdout, modelled, "holdout"),
-        read_matrix(synthetic, modelled, "synthetic"),
+        read_matrix(_some(real, seed), modelled, "real"),
+        read_matrix(_some(holdout, seed), modelled, "holdout"),
+        read_matrix(_some(synthetic, seed), modelled, "synthetic"),
         target,
         seed,
         options,
         progress,
+        distinct_keys(real if disclosed is None else disclosed[0], modelled, "real"),
+        len(real if disclosed is None else disclosed[0]),
     )
     whole = context
     if disclosed is not None:
-        train, held = (read_matrix(t, modelled, "real") for t in disclosed)
+        train, held = (read_matrix(_some(t, seed), modelled, "real") for t in disclosed)
         whole = replace(context, real=train, holdout=held)
     seconds = {"read": time.perf_counter() - began}
     metrics: list[Metric] = []
@@ -109,6 +115,14 @@ def evaluate(
         "seconds": {**seconds, "total": time.perf_counter() - began},
     }
     return Evaluation.from_json(Evaluation(tuple(metrics), sections, meta).to_json())
+
+
+def _some(table: Table, seed: int) -> Table:
+    """The table, or of a very long one a random choice of its rows."""
+    most = max(LEAST_ROWS, MOST_CELLS // max(1, len(table.schema.columns)))
+    if len(table) <= most:
+        return table
+    return table.part(np.sort(np.random.default_rng(seed).choice(len(table), most, replace=False)))
 
 
 def _check_target(target: str | None, schema: Schema) -> None:

@@ -14,6 +14,9 @@ from models.table import Table
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
+PIECE = 500_000
+"""Rows of a long table that are read at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +37,33 @@ class Matrix:
     def take(self, rows: Ints) -> Matrix:
         return Matrix(self.columns, self.values[rows], self.missing[rows])
 
-    def row_keys(self) -> list[bytes]:
-        """One key per row (N); equal keys mean equal rows (same numbers, labels and missing codes)."""
-        whole = np.where(self.missing >= 0, -1e300 * (1 + self.missing), self.values) + 0.0
-        return [row.tobytes() for row in np.ascontiguousarray(whole)]
+    def row_keys(self) -> Keys:
+        """One key per row, uint64 (N,): equal for equal rows (same numbers, labels and missing codes), and different
+        for others but for one pair of rows in 2**64.
+        """
+        out = np.zeros(len(self), np.uint64)
+        for j in range(len(self.columns)):
+            gone = self.missing[:, j].astype(np.float64)
+            cell = np.where(gone >= 0, -1e300 * (1 + gone), self.values[:, j]) + 0.0
+            place = np.uint64((j + 1) * 0x9E3779B97F4A7C15 % 2**64)
+            out = _mixed(out ^ _mixed(cell.view(np.uint64) + place))
+        return out
+
+
+def _mixed(x: Keys) -> Keys:
+    """A permutation of the 64-bit numbers that scatters them (finaliser of SplitMix64: Steele, Lea and Flood 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)), np.uint64)
+
+
+def distinct_keys(table: Table, columns: Sequence[Column], role: str) -> Keys:
+    """Keys of a table's rows, each once, ascending. Reads it in pieces."""
+    parts = []
+    for first in range(0, len(table), PIECE):
+        piece = table.take(slice(first, first + PIECE))
+        parts.append(np.unique(read_matrix(piece, columns, role).row_keys()))
+    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
 
 
 def read_matrix(table: Table, columns: Sequence[Column], role: str) -> Matrix:
@@ -45,7 +71,7 @@ def read_matrix(table: Table, columns: Sequence[Column], role: str) -> Matrix:
 
     Raises InvalidInput where a column is absent, InvalidSchema where a cell does not fit; both name role and column.
     """
-    have = set(table.data.column_names)
+    have = set(table.names)
     if absent := [c.name for c in columns if c.name not in have]:
         raise InvalidInput(
             f"The {role} table lacks column(s) {', '.join(map(repr, absent[:10]))} of the real table.",
@@ -54,10 +80,9 @@ def read_matrix(table: Table, columns: Sequence[Column], role: str) -> Matrix:
         )
     values = np.empty((len(table), len(columns)), order="F")
     missing = np.empty((len(table), len(columns)), np.int16, order="F")
-    reader = Table(type(table.schema)(tuple(columns)), table.data)
     for j, column in enumerate(columns):
         try:
-            got = reader.values(column.name)
+            got = table.read(column)
         except InvalidSchema as error:
             raise InvalidSchema(
                 f"The {role} table does not fit the real table's schema: {error.message}",

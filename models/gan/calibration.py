@@ -58,8 +58,7 @@ def settle(
         parent = layout.parents[slot]
         if slot in tails:
             _settle_tail(sampler, tails[slot], h, cells, drawn.pop(slot), seed)
-            coarse = cells[:, parent]
-            blocked = zip(pieces(h, BLOCK), pieces(coarse, BLOCK), draws, strict=True)
+            blocked = zip(pieces(h, BLOCK), pieces(cells[:, parent], BLOCK), draws, strict=True)
             cells[:, slot] = torch.cat([d(sampler.probabilities(x, slot, c), slot) for x, c, d in blocked])
             h += sampler.entry[slot].index_select(0, cells[:, slot])
             continue

@@ -35,7 +35,7 @@ def assess(
     out until the rest has the asked shares, but copies are looked for among all.
     """
     progress.step("evaluate")
-    every = [under(real.take(rows), spec["where"]) for rows in split(len(real), fraction, seed)]
+    every = [under(real.part(rows), spec["where"]) for rows in split(len(real), fraction, seed)]
     train, holdout = in_shares(every, spec) if spec.get("balance") else every
     evaluation = evaluate(
         train,
