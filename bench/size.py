@@ -8,8 +8,9 @@ DIR holds covertype/covertype.csv.gz and adult/train.csv.gz. The cases:
  categories  1,000,000 x 5 with a column of 50,000 labels (Zipf), on which three others depend; 2,000,000 rows drawn
  wide        20,000 x 300; 20,000 rows drawn
 Each is written to a scratch folder as a file, then read, fitted and drawn from in a process of its own; `--command`
-does the same through `populace synth`, report and evaluation included. Prints markdown: seconds of each step, and the
-resident megabytes that the process (of a command: the largest one it starts) has held at most by the end of it.
+does the same through `populace synth`, report and evaluation included. Prints markdown: seconds of each step, CPU
+seconds of each (which other work on the machine changes little), and the resident megabytes that the process has held
+at most by its end (of a command: those of each child that it starts, and of the rest).
 
 shares: of the 1,000 most frequent labels of `label`, how many are drawn within 10% of their share in the training rows
 (`by_chance`: of a sample from the true shares; `rms_own`: what is left of the error without chance).
@@ -50,15 +51,17 @@ class Marks(Silent):
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
         self.peak_mb: dict[str, float] = {}
-        self._name, self._began = "", time.perf_counter()
+        self._name, self._began, self._used = "", time.perf_counter(), time.process_time()
 
     def step(self, name: str) -> None:
-        now = time.perf_counter()
+        now, used = time.perf_counter(), time.process_time()
         if self._name:
             self.seconds[self._name] = round(now - self._began, 1)
+            self.cpu[self._name] = round(used - self._used, 1)
             self.peak_mb[self._name] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-        self._name, self._began = name, now
+        self._name, self._began, self._used = name, now, used
         print(f"{name} ...", file=sys.stderr, flush=True)
 
 
@@ -80,9 +83,10 @@ def measure(case: Case, source: Path, options: FitOptions) -> dict[str, Any]:
                 writer.write(batch)
         marks.step("")
         out = {"rows": shape[0], "columns": shape[1], "drawn": case.drawn, "plan": synthesizer.manifest["plan"]}
-        out |= {"seconds": marks.seconds, "peak_mb": marks.peak_mb, "slots": synthesizer.manifest["slots"]}
+        out |= {"seconds": marks.seconds, "cpu": marks.cpu, "peak_mb": marks.peak_mb}
+        out["slots"] = synthesizer.manifest["slots"]
         out["facts"] = {k: synthesizer.manifest.get(k) for k in ("seconds", "steps", "adversarial", "impossible_pairs")}
-        out |= {"width": synthesizer.manifest["width"], "cpu_s": round(time.process_time(), 1)}
+        out["width"] = synthesizer.manifest["width"]
         if case.labels:
             out["shares"] = shares(source, path, case.labels)
     return out
@@ -156,6 +160,8 @@ def command(case: Case, source: Path, options: FitOptions) -> dict[str, Any]:
         words = [sys.executable, "-m", "populace", "synth", str(source), "--output", str(out), "--json"]
         words += ["--rows", str(case.drawn), "--report", str(Path(folder) / "r.html")]
         words += ["--option", f"steps={options.steps}"] if options.steps else []
+        words += ["--option", f"adversarial={options.adversarial}"] if options.adversarial != "auto" else []
+        words += ["--option", f"threads={options.threads}"] if options.threads else []
         words += ["--target", case.target] if case.target else []
         environment = {**os.environ, "POPULACE_HOME": str(Path(folder) / "home")}
         began = time.perf_counter()
@@ -176,12 +182,13 @@ def command(case: Case, source: Path, options: FitOptions) -> dict[str, Any]:
 def show(results: Mapping[str, Mapping[str, Any]]) -> None:
     """Markdown of what was measured."""
     steps = ("read", "encode", "train", "sample")
-    heads = [*(f"{s} s" for s in steps), "all s", *(f"peak MB, {s}" for s in steps)]
+    heads = [*(f"{s}, s" for s in steps), "all, s", "CPU, s", *(f"{s}, peak MB" for s in steps)]
     print(f"| table | rows x columns | drawn | {' | '.join(heads)} |")
     print("| --- " * (3 + len(heads)) + "|")
     for name, found in results.items():
-        seconds, peaks = found["seconds"], found["peak_mb"]
+        seconds, used, peaks = found["seconds"], found["cpu"], found["peak_mb"]
         cells = [f"{seconds[s]:.0f}" for s in steps] + [f"{sum(seconds.values()):.0f}"]
+        cells += [" + ".join(f"{used[s]:.0f}" for s in steps)]
         cells += [f"{peaks[s]:,}" for s in steps]
         print(f"| {name} | {found['rows']:,} x {found['columns']} | {found['drawn']:,} | {' | '.join(cells)} |")
     for name, found in results.items():
