@@ -192,7 +192,8 @@ def show(results: Mapping[str, Mapping[str, Any]]) -> None:
         cells += [f"{peaks[s]:,}" for s in steps]
         print(f"| {name} | {found['rows']:,} x {found['columns']} | {found['drawn']:,} | {' | '.join(cells)} |")
     for name, found in results.items():
-        print(f"\n{name}: {json.dumps({k: found[k] for k in ('plan', 'slots', 'width', 'facts', 'shares') if k in found})}")
+        told = {k: found[k] for k in ("plan", "slots", "width", "facts", "shares") if k in found}
+        print(f"\n{name}: {json.dumps(told)}")
 
 
 def show_commands(results: Mapping[str, Mapping[str, Any]]) -> None:
@@ -237,9 +238,7 @@ def one(name: str, given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     case = CASES[name]
     case = replace(case, drawn=given.drawn or case.drawn)
     source = write(name, given.data, scratch)
-    options = FitOptions(
-        holdout=case.holdout, threads=given.threads, steps=given.steps, adversarial=given.adversarial
-    )
+    options = FitOptions(holdout=case.holdout, threads=given.threads, steps=given.steps, adversarial=given.adversarial)
     return command(case, source, options) if given.command else measure(case, source, options)
 
 

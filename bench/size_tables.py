@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,15 +84,16 @@ def categories(rows: int) -> Iterator[pa.Table]:
         first = np.arange(start, start + n)
         label[first < LABELS] = first[first < LABELS]
         region = np.where(rng.random(n) < 0.8, home[label], rng.integers(0, 20, n))
+        size = np.clip((level[label] + rng.normal(0, 0.5, n)) / 2, 0, 2).astype(int)
         yield pa.table(
             {
                 "region": pa.array([f"R{r:02d}" for r in region]),
                 "label": pa.array(words[label]),
                 "price": np.round(np.exp(level[label] + rng.normal(0, 0.3, n)), 2),
-                "size": pa.array(np.array(["S", "M", "L"])[np.clip((level[label] + rng.normal(0, 0.5, n)) / 2, 0, 2).astype(int)]),
+                "size": pa.array(np.array(["S", "M", "L"])[size]),
                 "channel": pa.array(np.array(["shop", "web"])[(rng.random(n) < region / 20).astype(int)]),
             }
-        )  # fmt: skip
+        )
 
 
 def wide(rows: int = WIDE_ROWS, columns: int = WIDE_COLUMNS) -> Iterator[pa.Table]:

@@ -96,7 +96,8 @@ def _settle_tail(sampler: Sampler, tail: Tail, h: Tensor, cells: Tensor, drawn: 
     h (B, H): first-layer sums of rows of cells (B, S), their group drawn. drawn (B, coarse): its probabilities. Rows
     are given other groups by these, so that even small ones are seen often.
     """
-    assert tail.goal is not None
+    if tail.goal is None:
+        raise ValueError("the shares inside the groups are not known")
     goal, log = tail.goal.to(h.device), torch.zeros_like(tail.log)
     split = torch.nonzero(tail.real.sum(1) > 1)[:, 0].to(h.device)
     p = drawn[:, split].double()
