@@ -24,6 +24,9 @@ from models.progress import SILENT, Progress
 from models.schema import Column, Kind, Schema
 from models.table import Table, Values, parse_datetimes, second_decimals, write_values
 
+PIECE = 500_000
+"""Rows that are encoded at once: cells are small, the values that they are made of are not."""
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -145,6 +148,11 @@ class TableEncoding:
         """Rows -> cells (N, S), of the smallest type that holds them."""
         small = np.uint8 if max(self.layout.sizes, default=0) <= 256 else np.int16
         out = np.empty((len(table), len(self.layout.sizes)), small)
+        for first in range(0, len(table), PIECE):
+            self._encode(table.take(slice(first, first + PIECE)), out[first : first + PIECE], progress)
+        return out
+
+    def _encode(self, table: Table, out: Array, progress: Progress) -> None:
         others: dict[str, Array] = {}
         for column in self.columns:
             progress.check()
@@ -157,7 +165,6 @@ class TableEncoding:
                     out[:, self.link_slots[name]] = self._linked[name].encode(values, cells, others)
                 if name in self.link_sources:
                     others[name] = values.numbers()
-        return out
 
     def decode(
         self, cells: Array, uniforms: Array, rows: Array, conditions: Mapping[str, Condition] | None = None

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from models.artifacts import read_bundle, write_bundle
+from models.encoding import encoding
 from models.encoding.encoding import Layout
 from models.evaluation import evaluate
 from models.evaluation.matrix import distinct_keys, read_matrix
@@ -133,6 +134,20 @@ def test_a_part_of_a_table_reads_as_its_rows(table: Table, rows: npt.NDArray[np.
             assert part.take(at).data.equals(copy.take(at).data)
         assert part.part(np.array([0, 4])).data.equals(copy.take(np.array([0, 4])).data)
     assert part.select(["size"]).data.equals(copy.select(["size"]).data)
+
+
+def test_rows_are_encoded_piece_by_piece(
+    table: Table, synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = synthesizer.encoding.encode(table)
+    monkeypatch.setattr(encoding, "PIECE", 1_000)
+    monkeypatch.setattr(Table, "values", lambda self, name: bounded(self).read(self.schema[name]))
+
+    def bounded(part: Table) -> Table:
+        assert len(part) <= 1_000
+        return part
+
+    assert np.array_equal(synthesizer.encoding.encode(table), whole)
 
 
 def test_a_fit_makes_no_second_copy_of_the_table(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
