@@ -110,12 +110,13 @@ def check_pairs(pairs: Array, layout: Layout) -> Array:
 class _Mask:
     """partners: slots with impossible pairs with this one; start: row of each one's first cell in `forbidden`.
 
-    forbidden (cells of the partners, K): 1 where a pair is impossible.
+    forbidden (cells of the partners, K): 1 where a pair is impossible. possible: by partner, 0 there and else 1.
     """
 
     partners: tuple[int, ...]
     start: tuple[int, ...]
     forbidden: Tensor
+    possible: tuple[Tensor, ...]
 
 
 class PairMask:
@@ -136,7 +137,9 @@ class PairMask:
             forbidden = torch.zeros(int(sizes.sum()), layout.sizes[slot])
             row = start[np.searchsorted(partners, slots[mine, 0])] + local[mine, 0]
             forbidden[torch.from_numpy(row), torch.from_numpy(local[mine, 1])] = 1.0
-            self.masks[int(slot)] = _Mask(tuple(partners.tolist()), tuple(start.tolist()), forbidden.to(device))
+            forbidden = forbidden.to(device)
+            possible = (1 - forbidden).split(sizes.tolist())  # type: ignore[no-untyped-call]
+            self.masks[int(slot)] = _Mask(tuple(partners.tolist()), tuple(start.tolist()), forbidden, possible)
 
     def allowed(self, slot: int, cells: Tensor, drawn: Sequence[int], known: Tensor | None = None) -> Tensor | None:
         """Cells (B, S) of which the slots `drawn` are known -> which cells of this slot go with them, bool (B, K).
@@ -167,17 +170,30 @@ class PairMask:
 
         Rows of which nothing would be left keep p times within.
         """
+        if within is None and known is None:
+            return self._without(p, slot, cells, drawn)
         free = p if within is None else p * within
         allowed = self.allowed(slot, cells, drawn, known)
         if allowed is None:
             return free
-        if within is None:
-            masked = p * allowed
-            total = masked.sum(1, keepdim=True)
-            if len(p) and float(total.min()) > 1e-12:
-                return masked.div_(total)
         total = (p * allowed).sum(1, keepdim=True)
         masked = free * allowed / total.clamp_min(1e-30)
         left = (total > 1e-12) & (masked.sum(1, keepdim=True) > 0)
         self.unmasked += int((~left).sum())
         return torch.where(left, masked, free)
+
+    def _without(self, p: Tensor, slot: int, cells: Tensor, drawn: Sequence[int]) -> Tensor:
+        """As apply, where all cells drawn count and no condition falls on the slot."""
+        mask, there = self.masks.get(slot), set(drawn)
+        if mask is None or there.isdisjoint(mask.partners):
+            return p
+        masked = p
+        for partner, possible in zip(mask.partners, mask.possible, strict=True):
+            if partner in there:
+                masked = masked * possible.index_select(0, cells[:, partner])
+        total = masked.sum(1, keepdim=True)
+        masked = masked.div_(total.clamp_min(1e-30))
+        left = total > 1e-12
+        lost = len(p) - int(left.sum())
+        self.unmasked += lost
+        return torch.where(left, masked, p) if lost else masked

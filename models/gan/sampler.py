@@ -75,6 +75,8 @@ class Sampler:
     are chosen from.
     """
 
+    piece = PIECE
+
     def __init__(
         self,
         model: Generator,
@@ -123,9 +125,9 @@ class Sampler:
     @torch.no_grad()
     def probabilities(self, h: Tensor, slot: int, coarse: Tensor | None) -> Tensor:
         """First-layer sums (B, H) -> probabilities of the slot's cells (B, K) float32, given its coarse cell (B,)."""
-        if len(h) > PIECE and h.device.type == "cpu":
-            known = None if coarse is None else list(pieces(coarse, PIECE))
-            parts = enumerate(pieces(h, PIECE))
+        if len(h) > self.piece and h.device.type == "cpu":
+            known = None if coarse is None else list(pieces(coarse, self.piece))
+            parts = enumerate(pieces(h, self.piece))
             return torch.cat([self.probabilities(p, slot, None if known is None else known[i]) for i, p in parts])
         own = False  # h is the caller's until a step has made another
         for norm, weight, bias in self.steps:
@@ -200,7 +202,7 @@ class Sampler:
     ) -> tuple[Tensor, Array]:
         """Rows begin..end of a block, both multiples of GROUP -> cells (N, S), further uniforms (N, U)."""
         draw = Draws.of(seed, number, self.layout, self.device, None if pins.first else self.goal)
-        step = PIECE if self.device.type == "cpu" else BLOCK
+        step = self.piece if self.device.type == "cpu" else BLOCK
         u = strata(seed, number, uniforms)
         parts = [
             self._rows(number, np.arange(a, b), draw.part(a, b), seed, pins, u[a:b] if weigh else None)

@@ -45,6 +45,8 @@ class FastSampler(Sampler):
     by the full generator.
     """
 
+    piece = 4 * PIECE
+
     def __init__(self, student: Generator, full: Sampler, frequencies: Array, pairs: Array) -> None:
         super().__init__(student, full.layout, full.order, full.progress, frequencies, pairs)
         self.full = full
