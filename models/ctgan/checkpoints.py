@@ -62,19 +62,28 @@ def resume(
         return None
     device = next(iter(ema.values())).device
     tensors = {k: torch.from_numpy(np.array(v)).to(device) for k, v in arrays.items()}
+    weights = {name: _under(tensors, f"{name}.") for name in models}
+    slots: dict[str, dict[int, dict[str, Tensor]]] = {name: {} for name in optimizers}
+    for name in optimizers:
+        for place, tensor in _under(tensors, f"adam.{name}.").items():
+            i, slot = place.split(".")
+            slots[name].setdefault(int(i), {})[slot] = tensor
+    fits = all(_shapes(weights[name]) == _shapes(model.state_dict()) for name, model in models.items())
+    if not fits or any(len(slots[k]) != len(o.param_groups[0]["params"]) for k, o in optimizers.items()):
+        return None  # of another version of this program, as after an upgrade in mid-training
     for name, model in models.items():
-        model.load_state_dict(_under(tensors, f"{name}."))
+        model.load_state_dict(weights[name])
     for name, value in _under(tensors, "ema.").items():
         ema[name].copy_(value)
     for name, optimizer in optimizers.items():
-        slots: dict[int, dict[str, Tensor]] = {}
-        for place, tensor in _under(tensors, f"adam.{name}.").items():
-            i, slot = place.split(".")
-            slots.setdefault(int(i), {})[slot] = tensor
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": slots[name]})
     fields: dict[str, Any] = {k: manifest[k] for k in vars(State())}
     return State(**fields)
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {k: v.shape for k, v in tensors.items()}

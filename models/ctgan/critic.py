@@ -7,6 +7,8 @@ of automatic differentiation of a gradient, and it is exact: tests compare the t
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +19,6 @@ from torch import Tensor, nn
 from models.ctgan.spans import Spans
 
 SLOPE = 0.2
-DROPOUT = 0.5
 PENALTY = 10.0
 
 
@@ -65,10 +66,12 @@ class Critic(nn.Module):
         return [w.detach().to(self.compute) for w in self.weights]
 
     def keep(self, packs: int, noise: torch.Generator) -> Tensor:
-        """Dropout: what each unit of each hidden layer is multiplied by, 0 or 1 / (1 - DROPOUT): (depth, packs, H)."""
+        """Dropout of half the units: what each of each hidden layer is multiplied by, 0 or 2: (depth, packs, H)."""
         shape = (self.depth, packs, len(self.biases[0]))
-        drawn = torch.rand(shape, generator=noise, device=self.condition.device)
-        return (drawn + (1 - DROPOUT)).floor_().to(self.compute).div_(1 - DROPOUT)
+        # A bit of a random byte, which takes an eighth of the time of a uniform.
+        words = torch.empty((math.prod(shape) + 7) // 8, dtype=torch.int64, device=self.condition.device)
+        drawn = words.random_(generator=noise).view(torch.uint8)[: math.prod(shape)]
+        return drawn.bitwise_and_(2).view(shape).to(self.compute)
 
     def places(self, condition: Tensor) -> Tensor:
         """Conditions (B,) -> rows of `condition`: (P, pac)."""
@@ -76,21 +79,19 @@ class Critic(nn.Module):
         return condition.view(-1, self.pac) + offset
 
     def given(self, places: Tensor) -> Tensor:
-        """What the conditions add to the first layer, bias included: (P, H) float32."""
-        out: Tensor = F.embedding_bag(places, self.condition.detach(), mode="sum")
-        return out.add_(self.biases[0].detach())
+        """What the conditions add to the first layer, bias included: (P, H)."""
+        out = F.embedding_bag(places, self.condition.detach(), mode="sum")
+        return out.add_(self.biases[0].detach()).to(self.compute)
 
     def forward(self, sums: Tensor, weights: list[Tensor], keep: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """First-layer sums (R, H) -> scores (R,), and for each hidden layer its slopes (R, H), which are constants
         between kinks, and its outputs (R, H)."""
         slopes, outputs, h = [], [], sums
         for i in range(self.depth):
-            slope = h.sign().clamp_(SLOPE, 1).to(self.compute).mul_(keep[i])
-            out = h.to(self.compute) * slope
-            slopes.append(slope)
-            outputs.append(out)
-            h = F.linear(out, weights[i + 1]) + self.biases[i + 1].detach()
-        return h[:, 0], slopes, outputs
+            slopes.append(torch.ops.aten.leaky_relu_backward(keep[i], h, SLOPE, False))
+            outputs.append(h * slopes[i])
+            h = torch.addmm(self.biases[i + 1].detach().to(self.compute), outputs[i], weights[i + 1].T)
+        return h[:, 0].to(self.condition.dtype), slopes, outputs
 
     @staticmethod
     def back(of: Tensor, slopes: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
@@ -102,18 +103,20 @@ class Critic(nn.Module):
         return out
 
     @torch.no_grad()
-    def learn(self, real: Tensor, fake: Tensor, condition: Tensor, noise: torch.Generator) -> Judgement:
-        """Put the gradients of penalty - distance into the parameters' `grad`.
+    def learn(self, rows: Tensor, condition: Tensor, noise: torch.Generator, into: Mapping[str, Tensor]) -> Judgement:
+        """Put the gradients of penalty - distance `into`, by name of the parameter.
 
-        real, fake (B, width): rows that share their conditions (B,). distance: mean score of real packs, less that of
-        generated ones. penalty: 10 (|g| - 1)^2, mean over packs, g (D,) the gradient of the score on the line between
-        a real pack and a generated one, one random place for each (Gulrajani et al. 2017), so that the critic is
-        1-Lipschitz in the rows for each condition.
+        rows (3B, width): B real ones, B generated ones that share their conditions (B,), and as much room again, which
+        is written over; in the type that is computed in.
+
+        distance: mean score of real packs, less that of generated ones. penalty: 10 (|g| - 1)^2, mean over packs, g
+        (D,) the gradient of the score on the line between a real pack and a generated one, one random place for each
+        (Gulrajani et al. 2017), so that the critic is 1-Lipschitz in the rows for each condition.
         """
-        weights, packs = self.cast(), len(real) // self.pac
-        rows = torch.cat([real.to(self.compute), fake.to(self.compute)]).view(2 * packs, -1)
+        weights, packs, width = self.cast(), len(condition) // self.pac, rows.shape[1]
+        inputs = rows.view(3 * packs, -1)
         places = self.places(condition)
-        sums = F.linear(rows, weights[0]).view(2, packs, -1) + self.given(places)
+        sums = F.linear(inputs[: 2 * packs], weights[0]).view(2, packs, -1).add_(self.given(places))
         mix = torch.rand(packs, 1, generator=noise, device=rows.device)
         # The first layer is linear: its sums between two inputs lie between theirs.
         sums = torch.cat([sums.view(2 * packs, -1), torch.lerp(sums[1], sums[0], mix.to(sums.dtype))])
@@ -123,22 +126,18 @@ class Critic(nn.Module):
         back = self.back(of, slopes, weights)
 
         toward, slope = torch.split(back[0][packs:] @ weights[0], packs)
-        norm = (slope.float().square().sum(1, keepdim=True) + 1e-12).sqrt()
-        onto = slope * (2 * PENALTY / packs * (norm - 1) / norm).to(self.compute)  # d penalty / d slope
-        self._grad(0, back[0], torch.cat([rows, onto]), 2 * packs)
+        norm = torch.linalg.vector_norm(slope, dim=1, keepdim=True, dtype=scores.dtype).clamp_min_(1e-6)
+        # d penalty / d slope, behind the rows: one product gives the gradients of all three.
+        onto = torch.mul(slope, (2 * PENALTY / packs * (norm - 1) / norm).to(self.compute), out=inputs[2 * packs :])
+        into["weights.0"].copy_(back[0].T.contiguous() @ inputs)
         for i in range(self.depth):
             # The penalty goes up the same products that the gradient came down by.
-            onto = (onto @ weights[i].T) * slopes[i][2 * packs :]
-            outputs[i][2 * packs :] = onto
-            self._grad(i + 1, back[i + 1], outputs[i], 2 * packs)
-        both = (back[0][:packs] + back[0][packs : 2 * packs]).to(self.condition.dtype)
-        self.condition.grad = torch.zeros_like(self.condition)
-        self.condition.grad.index_add_(0, places.flatten(), both.repeat_interleave(self.pac, 0))
+            onto = torch.mul(onto @ weights[i].T, slopes[i][2 * packs :], out=outputs[i][2 * packs :])
+            into[f"weights.{i + 1}"].copy_(back[i + 1].T @ outputs[i])
+        for i, here in enumerate(back):
+            torch.sum(here[: 2 * packs], 0, dtype=self.condition.dtype, out=into[f"biases.{i}"])
+        both = back[0][:packs].to(self.condition.dtype) + back[0][packs : 2 * packs]
+        into["condition"].zero_().index_add_(0, places.flatten(), both.repeat_interleave(self.pac, 0))
         penalty = PENALTY * (norm - 1).square().mean()
         score = scores[packs : 2 * packs].mean()
-        return Judgement(scores[:packs].mean() - score, penalty, score, toward.to(fake.dtype).view(fake.shape))
-
-    def _grad(self, layer: int, back: Tensor, inputs: Tensor, scored: int) -> None:
-        """Of one layer. back (R, out), inputs (R, in); the first `scored` rows are those whose scores count."""
-        self.weights[layer].grad = (back.T @ inputs).to(self.condition.dtype)
-        self.biases[layer].grad = back[:scored].to(self.condition.dtype).sum(0)
+        return Judgement(scores[:packs].mean() - score, penalty, score, toward.view(-1, width))

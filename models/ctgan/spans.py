@@ -85,6 +85,14 @@ class Spans:
             at += self.sizes[t]
         return tuple(out)
 
+    def named(self) -> tuple[Tensor, Tensor]:
+        """For each of the K conditional spans, where its cells lie in a row, (K, R) int64, and what to add there: 0, or
+        -inf behind the last cell of a span that has fewer than R."""
+        sizes = torch.tensor([self.sizes[t] for t in self.conditional], dtype=torch.int64)[:, None]
+        starts = torch.tensor([self.starts[t] + self.scalars for t in self.conditional], dtype=torch.int64)[:, None]
+        reach = torch.arange(max((self.sizes[t] for t in self.conditional), default=0))
+        return starts + torch.minimum(reach, sizes - 1), torch.zeros(sizes.shape).where(reach < sizes, -torch.inf)
+
     def padding(self) -> Tensor:
         """(places,) bool: places that stand for no cell."""
         out = torch.ones(self.places, dtype=torch.bool)
@@ -112,8 +120,8 @@ class Spans:
             out[start : start + places, t] = 1
         return out
 
-    def one_hot(self, cells: Tensor, scalars: Tensor, starts: Tensor, dtype: torch.dtype) -> Tensor:
-        """Real rows as the critic sees them. cells (B, T) int64, scalars (B, A), starts (T,) -> (B, width)."""
-        out = torch.zeros(len(cells), self.width, dtype=dtype, device=cells.device)
-        out[:, : self.scalars] = scalars.to(dtype)
+    def one_hot(self, cells: Tensor, scalars: Tensor, starts: Tensor, out: Tensor) -> Tensor:
+        """Real rows as the critic sees them, into out (B, width). cells (B, T) int64, scalars (B, A), starts (T,)."""
+        out.zero_()
+        out[:, : self.scalars] = scalars
         return out.scatter_(1, cells + (starts + self.scalars), 1.0)

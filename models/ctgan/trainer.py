@@ -22,11 +22,11 @@ from torch import Tensor
 
 from models.ctgan.checkpoints import State, resume, save
 from models.ctgan.critic import Critic
-from models.ctgan.losses import activate, condition_loss
+from models.ctgan.flat import Flat, split
+from models.ctgan.losses import activate, activate_back, condition_loss
 from models.ctgan.network import ConditionalGenerator
 from models.ctgan.plan import CtganPlan
 from models.ctgan.settling import condition_shares, free_rows, settle
-from models.gan.network import follow
 from models.progress import Progress
 from models.rng import key
 
@@ -60,23 +60,23 @@ class Trainer:
         self.cells, self.scalars, self.seed, self.max_time = cells, scalars, seed, max_time
         spans, here = generator.spans, cells.device
         self.starts = torch.tensor(spans.starts, device=here)
-        named = list(spans.conditional) or [0]
-        self.named = torch.tensor(named, device=here)
-        self.named_starts = torch.tensor([spans.starts[t] + spans.scalars for t in named], device=here)
-        self.named_sizes = torch.tensor([spans.sizes[t] for t in named], device=here)
+        self.named = torch.tensor(spans.conditional or (0,), device=here)
+        self.named_places, self.named_outside = (part.to(here) for part in spans.named())
         self.condition_starts = torch.tensor(spans.condition_starts or (0,), device=here)
         self.shares = condition_shares(spans, cells)
-        self.ema = {k: v.detach().clone() for k, v in generator.named_parameters()}
+        self.flats = {name: Flat(model) for name, model in self.models.items()}
+        self.average = self.flats["generator"].values.detach().clone()
+        self.ema = split(self.average, dict(generator.named_parameters()))
         self.noise = torch.Generator(here)
         self.order: tuple[int, Tensor] | None = None
         self.state = State()
         self.optimizers = {
-            "generator": self._adam(generator, plan.learning_rate),
-            "critic": self._adam(critic, plan.critic_learning_rate),
+            "generator": self._adam(self.flats["generator"], plan.learning_rate),
+            "critic": self._adam(self.flats["critic"], plan.critic_learning_rate),
         }
 
-    def _adam(self, model: torch.nn.Module, rate: float) -> torch.optim.Adam:
-        return torch.optim.Adam(model.parameters(), rate, betas=BETAS, weight_decay=self.plan.weight_decay, fused=True)
+    def _adam(self, flat: Flat, rate: float) -> torch.optim.Adam:
+        return torch.optim.Adam([flat.values], rate, betas=BETAS, weight_decay=self.plan.weight_decay, fused=True)
 
     def run(self, progress: Progress, checkpoint: Path | None = None, fingerprint: str = "") -> None:
         """Train to the end of the plan or of its time."""
@@ -110,7 +110,7 @@ class Trainer:
                 wait = max(CHECKPOINT_EVERY, 20 * (saved - started)) if CHECKPOINT_EVERY else 0.0
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Real rows (B, width) with their conditions as in `conditions`."""
+        """Real rows with their conditions as in `conditions`. -> (3B, width), the real ones first, see Critic.learn."""
         per_epoch = max(1, self.plan.steps // self.plan.epochs)
         epoch, number = divmod(step, per_epoch)
         if self.order is None or self.order[0] != epoch:
@@ -119,7 +119,9 @@ class Trainer:
         at = self.order[1][number * self.plan.batch : (number + 1) * self.plan.batch]
         cells = self.cells[at].long()
         condition, which, cell = self.conditions(cells)
-        rows = self.generator.spans.one_hot(cells, self.scalars[at], self.starts, self.critic.compute)
+        spans = self.generator.spans
+        rows = torch.empty(3 * len(at), spans.width, dtype=self.critic.compute, device=cells.device)
+        spans.one_hot(cells, self.scalars[at], self.starts, rows[: len(at)])
         return rows, condition, which, cell
 
     def conditions(self, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,26 +131,27 @@ class Trainer:
         named = bool(self.generator.spans.conditional)
         return self.condition_starts[which] + cell if named else torch.zeros_like(cell), which, cell
 
+    @torch.no_grad()
     def step(self, step: int) -> tuple[Tensor, Tensor]:
         """One step of both, on the same rows and by the same weights. -> losses of generator and critic."""
         self.noise.manual_seed(key(self.seed, "train", step))
-        noise = self.noise
-        real, condition, which, cell = self.batch(step)
-        z = torch.randn(self.plan.batch, self.plan.noise, generator=noise, device=real.device)
-        raw = self.generator(z, condition)
-        fake = activate(raw, self.generator.spans, noise)
-        found = self.critic.learn(real, fake.detach(), condition, noise)
-        self.optimizers["critic"].step()
-        self.optimizers["generator"].zero_grad(set_to_none=True)
-        if self.generator.spans.conditional:
-            matched = condition_loss(raw, self.named_starts[which], self.named_sizes[which], cell)
-            torch.autograd.backward([fake, matched], [-found.toward, None])
-        else:
-            matched = found.score.new_zeros(())
-            torch.autograd.backward([fake], [-found.toward])
-        self.optimizers["generator"].step()
-        follow(self.ema, self.generator, min(EMA, (step + 1) / (step + 10)))
-        return matched.detach() - found.score, found.penalty - found.distance
+        noise, spans, batch = self.noise, self.generator.spans, self.plan.batch
+        rows, condition, which, cell = self.batch(step)
+        z = torch.randn(batch, self.plan.noise, generator=noise, device=rows.device)
+        trace = self.generator.trace(z, condition)
+        scalars, soft = activate(trace.raw, spans, noise)
+        rows[batch : 2 * batch] = torch.cat([scalars, soft], 1)
+        grads = {name: flat.grads for name, flat in self.flats.items()}
+        found = self.critic.learn(rows, condition, noise, grads["critic"])
+        toward = activate_back(scalars, soft, -found.toward.to(soft.dtype), spans)
+        matched = found.score.new_zeros(())
+        if spans.conditional:
+            matched = condition_loss(trace.raw, self.named_places[which], self.named_outside[which], cell, toward)
+        self.generator.learn(trace, toward, grads["generator"])
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        self.average.lerp_(self.flats["generator"].values.detach(), 1 - min(EMA, (step + 1) / (step + 10)))
+        return matched - found.score, found.penalty - found.distance
 
     @torch.no_grad()
     def finish(self, progress: Progress) -> None:

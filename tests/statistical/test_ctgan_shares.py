@@ -59,8 +59,9 @@ def by_log_frequency(self: Trainer, step: int) -> tuple[Tensor, Tensor, Tensor, 
         at[mine] = torch.multinomial(chance, len(mine), replacement=True, generator=self.noise)
     cells = self.cells[at].long()
     cell = cells.gather(1, self.named[which, None])[:, 0]
-    one_hot = self.generator.spans.one_hot(cells, self.scalars[at], self.starts, self.critic.compute)
-    return one_hot, self.condition_starts[which] + cell, which, cell
+    out = torch.empty(3 * rows, self.generator.spans.width, dtype=self.critic.compute)
+    self.generator.spans.one_hot(cells, self.scalars[at], self.starts, out[:rows])
+    return out, self.condition_starts[which] + cell, which, cell
 
 
 def mean_share(real: Table, name: str) -> float:

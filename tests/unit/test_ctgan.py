@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from models.artifacts import read_bundle, write_bundle
 from models.conditions import parse_conditions
 from models.ctgan.model import Ctgan
 from models.ctgan.sampling import Draw
@@ -181,8 +182,6 @@ def test_saving_and_loading_change_nothing(synthesizer: Synthesizer, drawn: Tabl
 
 @pytest.mark.parametrize("change", [{"hidden": 65}, {"numbers": [0, 1, 2, 3]}, {"numbers": [99]}, {"noise": "x"}])
 def test_parts_that_do_not_fit_are_refused(synthesizer: Synthesizer, change: dict[str, object], tmp_path: Path) -> None:
-    from models.artifacts import read_bundle, write_bundle
-
     synthesizer.save(tmp_path)
     parts, tensors = read_bundle(tmp_path, "synthesizer")
     write_bundle(tmp_path, "synthesizer", {**parts, "network": {**parts["network"], **change}}, tensors)
@@ -214,6 +213,12 @@ def test_training_that_was_interrupted_ends_in_the_same_weights(
     resumed = ctgan(fit(real, options=few, checkpoint=tmp_path)).generator.state_dict()
     for name, weight in whole.items():
         assert torch.equal(weight, resumed[name])
+    # An older program kept a state of Adam for each parameter: such a checkpoint is replaced, not mistaken for ours.
+    parts, tensors = read_bundle(tmp_path, "checkpoint")
+    tensors |= {k.replace(".0.", ".1."): v for k, v in tensors.items() if k.startswith("adam.")}
+    write_bundle(tmp_path, "checkpoint", {**parts, "step": 20, "done": False}, tensors)
+    again = ctgan(fit(real, options=few, checkpoint=tmp_path)).generator.state_dict()
+    assert torch.equal(again["bias"], whole["bias"])
     other = FitOptions(**{**few.to_json(), "seed": 4})
     fresh = ctgan(fit(real, options=other, checkpoint=tmp_path)).generator.state_dict()
     assert not torch.equal(fresh["bias"], whole["bias"])

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.ctgan.critic import PENALTY, SLOPE, Critic
-from models.ctgan.losses import SpanSoftmax, activate, condition_loss
+from models.ctgan.flat import Flat
+from models.ctgan.losses import activate, activate_back, condition_loss, soften, soften_back
 from models.ctgan.mixture import fit_mixture
 from models.ctgan.network import ConditionalGenerator
 from models.ctgan.noise import normal, uniforms
@@ -122,7 +123,7 @@ def test_spans_share_buckets_and_cover_their_cells() -> None:
     assert spans.places == 7 + 80 + 600
     assert int((~spans.padding()).sum()) == sum(spans.sizes)
     cells = torch.tensor([[2, 1, 39, 29, 0, 599]])
-    row = spans.one_hot(cells, torch.tensor([[0.5]]), torch.tensor(spans.starts), torch.float32)
+    row = spans.one_hot(cells, torch.tensor([[0.5]]), torch.tensor(spans.starts), torch.ones(1, spans.width))
     assert row.shape == (1, spans.width)
     assert row[0, 0] == 0.5
     assert [int(v.sum()) for v in spans.views(row[:, 1:])] == [2, 1, 2, 1]
@@ -134,13 +135,14 @@ def test_a_soft_draw_is_a_distribution_over_each_span_and_follows_its_logits() -
     generator.initialise(torch.Generator().manual_seed(0))
     raw = generator(torch.randn(20_000, 8), torch.zeros(20_000, dtype=torch.int64)).detach()
     raw[:, 2:] = raw[:1, 2:]
-    soft = activate(raw, SPANS, torch.Generator().manual_seed(1))
-    assert soft.shape == (20_000, SPANS.width)
-    for view, logits in zip(SPANS.views(soft[:, 2:]), SPANS.views(raw[:1, 2:]), strict=True):
+    scalars, soft = activate(raw, SPANS, torch.Generator().manual_seed(1))
+    assert torch.equal(scalars, raw[:, :2].tanh())
+    assert soft.shape == (20_000, SPANS.places)
+    for view, logits in zip(SPANS.views(soft), SPANS.views(raw[:1, 2:]), strict=True):
         torch.testing.assert_close(view.sum(2), torch.ones(view.shape[:2]))
         share = F.one_hot(view.argmax(2), view.shape[2]).float().mean(0)
         torch.testing.assert_close(share, logits[0].softmax(1), atol=0.015, rtol=0)
-    assert (soft[:, 2:][:, SPANS.padding()] == 0).all()
+    assert (soft[:, SPANS.padding()] == 0).all()
 
 
 @pytest.mark.parametrize("small", [0, 10**9])
@@ -150,25 +152,81 @@ def test_the_softmax_of_spans_is_that_of_torch(small: int, monkeypatch: pytest.M
     logits = torch.randn(300, SPANS.places, generator=draw) * 8 + torch.where(SPANS.padding(), -1e4, 0)
     gumbel = torch.rand(logits.shape, generator=draw).clamp(1e-12, 1 - 1e-7).log().neg().log().neg()
     weight = torch.rand(logits.shape, generator=draw)
-    ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
-    found = SpanSoftmax.apply(ours, gumbel.exp(), SPANS)
-    (found * weight).sum().backward()
+    theirs = logits.clone().requires_grad_()
+    found = soften(logits, -gumbel.neg().exp(), SPANS)
     want = torch.cat([v.softmax(2).flatten(1) for v in SPANS.views((theirs + gumbel) / 0.2)], 1)
     (want * weight).sum().backward()
     torch.testing.assert_close(found, want, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(soften_back(found, weight, SPANS), theirs.grad, atol=1e-4, rtol=1e-3)
+
+
+def test_gradients_go_through_scalars_and_spans() -> None:
+    draw = torch.Generator().manual_seed(0)
+    raw, weight, along = (torch.randn(40, SPANS.width, generator=draw, dtype=torch.float64) for _ in range(3))
+
+    def made(step: float) -> tuple[Tensor, Tensor]:
+        return activate(raw + step * along, SPANS, torch.Generator().manual_seed(1))
+
+    rise = sum(((torch.cat(made(step), 1) * weight).sum() * step for step in (1e-6, -1e-6)), torch.zeros(())) / 2e-12
+    found = (activate_back(*made(0), weight, SPANS) * along).sum()
+    assert float(found) == pytest.approx(float(rise), rel=1e-5)
 
 
 def test_the_condition_loss_is_cross_entropy_of_the_named_span_alone() -> None:
-    raw = torch.randn(6, SPANS.width)
+    raw = torch.randn(6, SPANS.width, requires_grad=True)
     which, cell = torch.tensor([0, 1, 0, 1, 1, 0]), torch.tensor([2, 1, 0, 0, 1, 1])
     starts = torch.tensor(SPANS.starts)[which] + SPANS.scalars
     sizes = torch.tensor(SPANS.sizes)[which]
-    want = [
-        F.cross_entropy(raw[i : i + 1, a : a + k], cell[i : i + 1])
-        for i, (a, k) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True))
-    ]
-    torch.testing.assert_close(condition_loss(raw, starts, sizes, cell), torch.stack(want).mean())
+    want = torch.stack(
+        [
+            F.cross_entropy(raw[i : i + 1, a : a + k], cell[i : i + 1])
+            for i, (a, k) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True))
+        ]
+    ).mean()
+    want.backward()
+    before = torch.randn(raw.shape)
+    toward = before.clone()
+    places, outside = SPANS.named()
+    found = condition_loss(raw.detach(), places[which], outside[which], cell, toward)
+    torch.testing.assert_close(found, want.detach())
+    torch.testing.assert_close(toward - before, raw.grad, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_the_generators_gradients_are_those_of_automatic_differentiation(depth: int) -> None:
+    generator = ConditionalGenerator(SPANS, 8, 16, depth, torch.float64).double().train()
+    generator.initialise(torch.Generator().manual_seed(0))
+    noise = torch.randn(30, 8, dtype=torch.float64)
+    condition = torch.randint(SPANS.conditions, (30,))
+    toward = torch.randn(30, SPANS.width, dtype=torch.float64)
+    raw = generator(noise, condition)
+    raw.backward(toward)
+    trace = generator.trace(noise, condition)
+    torch.testing.assert_close(trace.raw, raw.detach(), atol=1e-10, rtol=1e-8)
+    found = {k: torch.full_like(v, torch.nan) for k, v in generator.named_parameters()}
+    generator.learn(trace, toward, found)
+    for name, parameter in generator.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, atol=1e-8, rtol=1e-6)
+
+
+def test_parameters_in_one_piece_are_the_same_and_learn_the_same() -> None:
+    one, other = (ConditionalGenerator(SPANS, 8, 16, 2) for _ in range(2))
+    for model in (one, other):
+        model.initialise(torch.Generator().manual_seed(0))
+    names = {k: v.clone() for k, v in other.state_dict().items()}
+    flat = Flat(other)
+    for name, value in other.state_dict().items():
+        assert torch.equal(value, names[name])
+    optimizers = torch.optim.Adam(one.parameters(), 0.1), torch.optim.Adam([flat.values], 0.1)
+    for _ in range(2):
+        for name, parameter in one.named_parameters():
+            parameter.grad = torch.randn(parameter.shape)
+            flat.grads[name].copy_(parameter.grad)
+        for optimizer in optimizers:
+            optimizer.step()
+    for name, parameter in other.named_parameters():
+        torch.testing.assert_close(parameter, dict(one.named_parameters())[name])
+        assert not torch.equal(parameter, names[name])
 
 
 def made_critic(pac: int = 5, depth: int = 3) -> Critic:
@@ -191,9 +249,9 @@ def test_the_critics_gradients_are_those_of_automatic_differentiation() -> None:
     draw = torch.Generator().manual_seed(3)
     real, fake = (torch.rand(20, SPANS.width, generator=draw, dtype=torch.float64) for _ in range(2))
     condition = torch.randint(SPANS.conditions, (20,), generator=draw)
-    found = critic.learn(real, fake, condition, torch.Generator().manual_seed(5))
-    ours = {k: v.grad.clone() for k, v in critic.named_parameters() if v.grad is not None}
-    critic.zero_grad()
+    ours = {k: torch.full_like(v, torch.nan) for k, v in critic.named_parameters()}
+    room = torch.full_like(real, torch.nan)
+    found = critic.learn(torch.cat([real, fake, room]), condition, torch.Generator().manual_seed(5), ours)
     again = torch.Generator().manual_seed(5)
     mix, keep = torch.rand(packs, 1, generator=again), critic.keep(3 * packs, again)
     a, b = real.view(packs, -1), fake.view(packs, -1)
@@ -227,7 +285,9 @@ def test_the_penalty_of_a_known_critic() -> None:
         critic.weights[1].fill_(1)
     rows = torch.rand(400, SPANS.width)
     condition = torch.zeros(400, dtype=torch.int64)
-    penalty = critic.learn(rows, rows.flip(0), condition, torch.Generator().manual_seed(0)).penalty
+    into = {k: torch.empty_like(v) for k, v in critic.named_parameters()}
+    three = torch.cat([rows, rows.flip(0), rows])
+    penalty = critic.learn(three, condition, torch.Generator().manual_seed(0), into).penalty
     again = torch.Generator().manual_seed(0)
     torch.rand(400, 1, generator=again)
     kept = float((critic.keep(1_200, again)[0, 800:] > 0).float().mean())
@@ -245,7 +305,9 @@ def test_a_pack_is_one_input_and_padding_gives_nothing() -> None:
     assert (places[:, :, SPANS.padding()] == 0).all()
     assert (places[:, :, ~SPANS.padding()] != 0).all()
     rows = torch.rand(10, SPANS.width, dtype=torch.float64)
-    found = critic.learn(rows, rows.flip(0), condition, torch.Generator().manual_seed(0))
+    into = {k: torch.empty_like(v) for k, v in critic.named_parameters()}
+    three = torch.cat([rows, rows.flip(0), rows])
+    found = critic.learn(three, condition, torch.Generator().manual_seed(0), into)
     assert found.toward.shape == rows.shape
     assert (found.toward[:, SPANS.scalars :][:, SPANS.padding()] == 0).all()
 
@@ -309,7 +371,8 @@ def test_training_meets_every_row_once_an_epoch_and_names_its_own_cells_as_often
     seen, named, steps = [], [], plan.steps // plan.epochs
     for step in range(plan.steps):
         trainer.noise.manual_seed(step)
-        real, condition, which, cell = trainer.batch(step)
+        batch, condition, which, cell = trainer.batch(step)
+        real = batch[: plan.batch]
         seen.append(real[:, 0])
         named.append(condition)
         at = (real[:, 0] / 2).long()
