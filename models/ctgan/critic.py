@@ -24,13 +24,10 @@ PENALTY = 10.0
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a step of the critic tells. score: mean of the generated packs; toward (B, width): its gradient with respect
-    to the generated rows, by the weights before the step."""
+    """What a step of the critic tells, by the weights before it: the loss is penalty - distance."""
 
     distance: Tensor
     penalty: Tensor
-    score: Tensor
-    toward: Tensor
 
 
 class Critic(nn.Module):
@@ -103,17 +100,36 @@ class Critic(nn.Module):
         return out
 
     @torch.no_grad()
-    def learn(self, rows: Tensor, condition: Tensor, noise: torch.Generator, into: Mapping[str, Tensor]) -> Judgement:
+    def judge(
+        self, rows: Tensor, condition: Tensor, noise: torch.Generator, weights: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Generated rows (B, width) of these conditions (B,) -> the mean score of their packs, and its gradient with
+        respect to the rows, (B, width). weights: those of `cast`."""
+        packs = len(rows) // self.pac
+        sums = F.linear(rows.view(packs, -1), weights[0]).add_(self.given(self.places(condition)))
+        scores, slopes, _ = self.forward(sums, weights, self.keep(packs, noise))
+        back = self.back(torch.full_like(scores, 1 / packs), slopes, weights)
+        return scores.mean(), (back[0] @ weights[0]).view(rows.shape)
+
+    @torch.no_grad()
+    def learn(
+        self,
+        rows: Tensor,
+        condition: Tensor,
+        noise: torch.Generator,
+        weights: list[Tensor],
+        into: Mapping[str, Tensor],
+    ) -> Judgement:
         """Put the gradients of penalty - distance `into`, by name of the parameter.
 
         rows (3B, width): B real ones, B generated ones that share their conditions (B,), and as much room again, which
-        is written over; in the type that is computed in.
+        is written over; in the type that is computed in. weights: those of `cast`.
 
         distance: mean score of real packs, less that of generated ones. penalty: 10 (|g| - 1)^2, mean over packs, g
         (D,) the gradient of the score on the line between a real pack and a generated one, one random place for each
         (Gulrajani et al. 2017), so that the critic is 1-Lipschitz in the rows for each condition.
         """
-        weights, packs, width = self.cast(), len(condition) // self.pac, rows.shape[1]
+        packs = len(condition) // self.pac
         inputs = rows.view(3 * packs, -1)
         places = self.places(condition)
         sums = F.linear(inputs[: 2 * packs], weights[0]).view(2, packs, -1).add_(self.given(places))
@@ -125,7 +141,7 @@ class Critic(nn.Module):
         of[:packs], of[packs : 2 * packs] = -1 / packs, 1 / packs
         back = self.back(of, slopes, weights)
 
-        toward, slope = torch.split(back[0][packs:] @ weights[0], packs)
+        slope = back[0][2 * packs :] @ weights[0]
         norm = torch.linalg.vector_norm(slope, dim=1, keepdim=True, dtype=scores.dtype).clamp_min_(1e-6)
         # d penalty / d slope, behind the rows: one product gives the gradients of all three.
         onto = torch.mul(slope, (2 * PENALTY / packs * (norm - 1) / norm).to(self.compute), out=inputs[2 * packs :])
@@ -139,5 +155,4 @@ class Critic(nn.Module):
         both = back[0][:packs].to(self.condition.dtype) + back[0][packs : 2 * packs]
         into["condition"].zero_().index_add_(0, places.flatten(), both.repeat_interleave(self.pac, 0))
         penalty = PENALTY * (norm - 1).square().mean()
-        score = scores[packs : 2 * packs].mean()
-        return Judgement(scores[:packs].mean() - score, penalty, score, toward.view(-1, width))
+        return Judgement(scores[:packs].mean() - scores[packs : 2 * packs].mean(), penalty)

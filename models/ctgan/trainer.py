@@ -7,8 +7,9 @@ package draws categories by the logarithm of their frequency in training, but by
 come from a generator that was fitted to other ones. Measured on Adult, 10 epochs, before shares are set right, the
 package's draw against this one: shape 4.6 against 2.1%, trend 10.6 against 8.2%, 3-way TVD 19.8 against 17.0%.
 
-Both networks step at once, on the same rows: the gradient with respect to the generated rows then comes out of the
-critic's own step, where a step of its own would take the whole critic again.
+The critic steps first, then the generator by what the new critic says of the same rows: they are what it still
+makes, so only the critic is passed again. Stepping both at once, by the old critic, is quicker by a tenth and learns
+dependence later.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Trainer:
         self.ema = split(self.average, dict(generator.named_parameters()))
         self.noise = torch.Generator(here)
         self.order: tuple[int, Tensor] | None = None
+        self.multiplied: list[Tensor] = []
         self.state = State()
         self.optimizers = {
             "generator": self._adam(self.flats["generator"], plan.learning_rate),
@@ -133,7 +135,7 @@ class Trainer:
 
     @torch.no_grad()
     def step(self, step: int) -> tuple[Tensor, Tensor]:
-        """One step of both, on the same rows and by the same weights. -> losses of generator and critic."""
+        """One step of the critic, then one of the generator on the same rows. -> losses of generator and critic."""
         self.noise.manual_seed(key(self.seed, "train", step))
         noise, spans, batch = self.noise, self.generator.spans, self.plan.batch
         rows, condition, which, cell = self.batch(step)
@@ -141,17 +143,19 @@ class Trainer:
         trace = self.generator.trace(z, condition)
         scalars, soft = activate(trace.raw, spans, noise)
         rows[batch : 2 * batch] = torch.cat([scalars, soft], 1)
-        grads = {name: flat.grads for name, flat in self.flats.items()}
-        found = self.critic.learn(rows, condition, noise, grads["critic"])
-        toward = activate_back(scalars, soft, -found.toward.to(soft.dtype), spans)
-        matched = found.score.new_zeros(())
+        weights = self.multiplied or self.critic.cast()
+        found = self.critic.learn(rows, condition, noise, weights, self.flats["critic"].grads)
+        self.optimizers["critic"].step()
+        self.multiplied = self.critic.cast()  # for the next step as well
+        score, toward = self.critic.judge(rows[batch : 2 * batch], condition, noise, self.multiplied)
+        toward = activate_back(scalars, soft, -toward.to(soft.dtype), spans)
+        matched = score.new_zeros(())
         if spans.conditional:
             matched = condition_loss(trace.raw, self.named_places[which], self.named_outside[which], cell, toward)
-        self.generator.learn(trace, toward, grads["generator"])
-        for optimizer in self.optimizers.values():
-            optimizer.step()
+        self.generator.learn(trace, toward, self.flats["generator"].grads)
+        self.optimizers["generator"].step()
         self.average.lerp_(self.flats["generator"].values.detach(), 1 - min(EMA, (step + 1) / (step + 10)))
-        return matched - found.score, found.penalty - found.distance
+        return matched - score, found.penalty - found.distance
 
     @torch.no_grad()
     def finish(self, progress: Progress) -> None:

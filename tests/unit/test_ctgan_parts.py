@@ -251,7 +251,8 @@ def test_the_critics_gradients_are_those_of_automatic_differentiation() -> None:
     condition = torch.randint(SPANS.conditions, (20,), generator=draw)
     ours = {k: torch.full_like(v, torch.nan) for k, v in critic.named_parameters()}
     room = torch.full_like(real, torch.nan)
-    found = critic.learn(torch.cat([real, fake, room]), condition, torch.Generator().manual_seed(5), ours)
+    noise = torch.Generator().manual_seed(5)
+    found = critic.learn(torch.cat([real, fake, room]), condition, noise, critic.cast(), ours)
     again = torch.Generator().manual_seed(5)
     mix, keep = torch.rand(packs, 1, generator=again), critic.keep(3 * packs, again)
     a, b = real.view(packs, -1), fake.view(packs, -1)
@@ -268,10 +269,12 @@ def test_the_critics_gradients_are_those_of_automatic_differentiation() -> None:
         torch.testing.assert_close(ours[name], want, atol=1e-5, rtol=1e-4)
 
     generated = b.clone().requires_grad_()
-    plainly(critic, generated, condition, keep[:, packs : 2 * packs]).mean().backward()
-    assert float(found.score) == pytest.approx(float(scores[1].mean().detach()), abs=1e-6)
-    assert generated.grad is not None
-    torch.testing.assert_close(found.toward.view(packs, -1), generated.grad, atol=1e-6, rtol=1e-4)
+    again = torch.Generator().manual_seed(6)
+    plainly(critic, generated, condition, critic.keep(packs, again)).mean().backward()
+    score, toward = critic.judge(fake, condition, torch.Generator().manual_seed(6), critic.cast())
+    scored = plainly(critic, b, condition, critic.keep(packs, torch.Generator().manual_seed(6))).mean()
+    assert float(score) == pytest.approx(float(scored.detach()), abs=1e-6)
+    torch.testing.assert_close(toward.view(packs, -1), generated.grad, atol=1e-6, rtol=1e-4)
 
 
 def test_the_penalty_of_a_known_critic() -> None:
@@ -287,7 +290,7 @@ def test_the_penalty_of_a_known_critic() -> None:
     condition = torch.zeros(400, dtype=torch.int64)
     into = {k: torch.empty_like(v) for k, v in critic.named_parameters()}
     three = torch.cat([rows, rows.flip(0), rows])
-    penalty = critic.learn(three, condition, torch.Generator().manual_seed(0), into).penalty
+    penalty = critic.learn(three, condition, torch.Generator().manual_seed(0), critic.cast(), into).penalty
     again = torch.Generator().manual_seed(0)
     torch.rand(400, 1, generator=again)
     kept = float((critic.keep(1_200, again)[0, 800:] > 0).float().mean())
@@ -305,11 +308,9 @@ def test_a_pack_is_one_input_and_padding_gives_nothing() -> None:
     assert (places[:, :, SPANS.padding()] == 0).all()
     assert (places[:, :, ~SPANS.padding()] != 0).all()
     rows = torch.rand(10, SPANS.width, dtype=torch.float64)
-    into = {k: torch.empty_like(v) for k, v in critic.named_parameters()}
-    three = torch.cat([rows, rows.flip(0), rows])
-    found = critic.learn(three, condition, torch.Generator().manual_seed(0), into)
-    assert found.toward.shape == rows.shape
-    assert (found.toward[:, SPANS.scalars :][:, SPANS.padding()] == 0).all()
+    _, toward = critic.judge(rows, condition, torch.Generator().manual_seed(0), critic.cast())
+    assert toward.shape == rows.shape
+    assert (toward[:, SPANS.scalars :][:, SPANS.padding()] == 0).all()
 
 
 def test_noise_is_uniform_and_belongs_to_row_and_attempt() -> None:
