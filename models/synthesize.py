@@ -33,7 +33,7 @@ from models.ctgan.sampling import Draw, draw_batches
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding
 from models.errors import Detail, InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
-from models.gan.discriminator import Discriminator, Features, discriminator_from
+from models.gan.discriminator import Discriminator, discriminator_from
 from models.gan.fitting import fit_generator
 from models.gan.impute import Imputed
 from models.gan.mending import impute_within_rules
@@ -392,8 +392,7 @@ def sampler_of(synthesizer: Synthesizer, progress: Progress = SILENT, mode: str 
             model.to(on).compute = precision(on)
     weigher = None
     if synthesizer.discriminator is not None:
-        judge = synthesizer.discriminator.on(on)
-        weigher = Weigher(Features(layout), judge, synthesizer.encoding.canonical)
+        weigher = Weigher(synthesizer.encoding, synthesizer.discriminator.on(on))
     full = Sampler(synthesizer.model, layout, synthesizer.order, progress, frequencies, pairs, weigher)
     if mode == "full" or synthesizer.student is None:
         return full

@@ -33,7 +33,7 @@ from models.rng import key
 
 CHECKPOINT_EVERY = 5.0
 """Seconds between checkpoints, or twenty times what the last one took, whichever is longer."""
-EMA = 0.998
+EMA = 0.98
 BETAS = (0.5, 0.9)
 SETTLE = 100
 """Batches from which the averaged generator's batch norm takes its statistics."""

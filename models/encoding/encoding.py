@@ -17,7 +17,7 @@ from models.encoding.cells import Array, Codec, ColumnCells, Restriction, need
 from models.encoding.derived import SAMPLE, Derived, derived_from, find_derived
 from models.encoding.linking import find_links
 from models.encoding.links import Linked, linked_from
-from models.encoding.numeric import curve_from, fit_curve
+from models.encoding.numeric import Curve, curve_from, fit_curve
 from models.encoding.surrogates import Surrogate, fit_surrogate, surrogate_from
 from models.errors import Detail, InvalidArtifact, InvalidCondition
 from models.progress import SILENT, Progress
@@ -205,6 +205,16 @@ class TableEncoding:
                 if name in self._linked:
                     out[:, self.slots[name]] = own = column.encode(values)
                     out[:, self.link_slots[name]] = self._linked[name].encode(values, own, others)
+        return out
+
+    def at_ends(self, cells: Array, uniforms: Array) -> Array:
+        """Rows in which a number of two slots attains an end of its range: bool (N,)."""
+        out = np.zeros(len(cells), bool)
+        for i, column in enumerate(self.columns):
+            if isinstance(column.codec, Curve) and len(column.sizes) > 1:
+                own = cells[:, self.slots[column.column.name]]
+                here = np.flatnonzero(own[:, 0] < len(column.codec.fine))
+                out[here] |= column.codec.at_end(own[here], uniforms[here, 2 * i : 2 * i + 2])
         return out
 
     def values(

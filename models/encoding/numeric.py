@@ -86,6 +86,11 @@ class Curve:
             value = self._picked(value, condition, low, high)
         return value
 
+    def at_end(self, cells: Array, uniforms: Array) -> Array:
+        """Which cells (N, 2) are decoded by uniforms (N, 2) to the lower end of all values, or to the upper one."""
+        leaf, u = self._leaf()[cells[:, 0], cells[:, 1]], uniforms[:, 0]
+        return np.asarray(((leaf == 0) & (u < self.ends[0])) | ((leaf == len(self.low) - 1) & (u > 1 - self.ends[1])))
+
     def _on_grid(self, raw: Array) -> Array:
         return np.round(raw / self.step) * self.step if self.step else raw
 

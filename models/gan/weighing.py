@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from models.encoding.cells import Array
+from models.encoding.encoding import TableEncoding
 from models.gan.discriminator import Discriminator, Features, Judge, balanced, boosting, trees_of, verdict
 from models.gan.draws import GROUP
 from models.progress import Progress
@@ -164,13 +166,22 @@ def choose(log: Tensor, uniforms: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Weigher:
-    """Log weights of generated rows. canonical: (cells (N, S), uniforms (N, U)) -> cells as they would be encoded."""
+    """Log weights of generated rows."""
 
-    features: Features
+    encoding: TableEncoding
     judge: Judge
-    canonical: Callable[[Array, Array], Array]
+
+    @cached_property
+    def _features(self) -> Features:
+        return Features(self.encoding.layout)
 
     def __call__(self, cells: Tensor, uniforms: Array) -> Tensor:
-        """cells (N, S), uniforms (N, U) of their decoding -> (N,)."""
-        found = self.canonical(cells.cpu().numpy(), uniforms)
-        return self.judge.log_weight(self.features.of(found)).clamp(-FAR, FAR)
+        """cells (N, S), uniforms (N, U) of their decoding -> (N,).
+
+        Rows that attain an end of a column's range weigh 1 at least: a sample is to span the ranges.
+        """
+        drawn = cells.cpu().numpy()
+        codes = self._features.of(self.encoding.canonical(drawn, uniforms))
+        log = self.judge.log_weight(codes).clamp(-FAR, FAR)
+        ends = torch.from_numpy(self.encoding.at_ends(drawn, uniforms)).to(log.device)
+        return torch.where(ends, log.clamp_min(0), log)
