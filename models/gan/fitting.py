@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from models.gan.draws import BLOCK
 from models.gan.network import Generator
 from models.gan.orders import drawing_order
 from models.gan.pairs import NO_PAIRS, find_pairs
+from models.gan.parallel import in_order
 from models.gan.plan import Plan, precision
 from models.gan.sampler import Sampler
 from models.gan.smooth import smooth_basis
@@ -33,6 +35,8 @@ from models.rng import key, stream
 
 HELD = 200
 """Rows kept from training, at least, for a discriminator to be judged by."""
+LOOKED_AT = 163_840
+"""Training rows that the discriminator learns from, and is raked to, at most."""
 FIXED = 0.5
 """Share of training rows whose known slots are a prefix of the plain drawing order."""
 
@@ -108,7 +112,7 @@ def fit_generator(
         progress.update(span, "discriminator")
         found, adversarial = boost(
             _pool(encoding, Sampler(model, layout, order, progress, frequencies, pairs), options.seed),
-            Real(codes[shuffled[held:]], codes[shuffled[:held]]),
+            Real(codes[shuffled[held:][:LOOKED_AT]], codes[shuffled[:held]]),
             Features(layout),
             seed=options.seed,
             always=options.adversarial == "always",
@@ -133,11 +137,13 @@ def _pool(encoding: TableEncoding, sampler: Sampler, seed: int) -> Callable[[int
 
     def pool(number: int, rows: int) -> Array:
         own = key(seed, "pool", number)
-        parts = []
-        for b in range(math.ceil(rows / BLOCK)):
-            cells, u = sampler.block(b, 0, min(BLOCK, rows - b * BLOCK), own, encoding.uniforms)
-            parts.append(encoding.canonical(cells, u))
-        return np.concatenate(parts)
+
+        def part(block: int) -> Array:
+            cells, u = sampler.block(block, 0, min(BLOCK, rows - block * BLOCK), own, encoding.uniforms)
+            return encoding.canonical(cells, u)
+
+        blocks = math.ceil(rows / BLOCK)
+        return np.concatenate(list(in_order([partial(part, b) for b in range(blocks)], torch.get_num_threads())))
 
     return pool
 
