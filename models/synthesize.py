@@ -230,7 +230,7 @@ def fit(
         **facts,
     }
     made = Synthesizer(table.schema, encoding, model, order, frequencies, manifest, pairs, discriminator=discriminator)
-    return with_student(made, progress) if options.fast else made
+    return with_student(made, progress, 0.999) if options.fast else made
 
 
 def _rules(train: Table) -> list[dict[str, Any]]:
@@ -399,9 +399,10 @@ def sampler_of(synthesizer: Synthesizer, progress: Progress = SILENT, mode: str 
     return FastSampler(synthesizer.student, full, frequencies, pairs)
 
 
-def with_student(synthesizer: Synthesizer, progress: Progress = SILENT) -> Synthesizer:
+def with_student(synthesizer: Synthesizer, progress: Progress = SILENT, fraction: float = 0.0) -> Synthesizer:
     """The same synthesizer, able to draw in fast mode; what it costs is in its manifest as `fast`. Takes some 30 s on
-    two cores, once for a synthesizer in memory. Raises InvalidInput for a Ctgan.
+    two cores, once for a synthesizer in memory. fraction: what progress says of its step meanwhile. Raises InvalidInput
+    for a Ctgan.
     """
     if synthesizer.student is not None:
         return synthesizer
@@ -414,7 +415,7 @@ def with_student(synthesizer: Synthesizer, progress: Progress = SILENT) -> Synth
         options = FitOptions.from_json(synthesizer.manifest["options"])
         with _threads(threads(options)):
             student, facts = distil(
-                full, synthesizer.frequencies, synthesizer.pairs, options.seed, threads(options), progress
+                full, synthesizer.frequencies, synthesizer.pairs, options.seed, threads(options), progress, fraction
             )
         _PREPARED[synthesizer] = student, facts
     return replace(synthesizer, student=student, manifest={**synthesizer.manifest, "fast": facts})

@@ -25,7 +25,7 @@ from models.encoding.cells import Array
 from models.encoding.encoding import Layout
 from models.gan.calibration import settle
 from models.gan.draws import BLOCK, Draws
-from models.gan.network import Generator, follow
+from models.gan.network import Generator, follow, pieces
 from models.gan.parallel import in_order
 from models.gan.sampler import NONE, PIECE, Pins, Sampler
 from models.gan.smooth import smooth_basis
@@ -83,11 +83,13 @@ def distil(
     seed: int,
     workers: int = 1,
     progress: Progress = SILENT,
+    fraction: float = 0.0,
 ) -> tuple[Generator, dict[str, Any]]:
     """A student of the generator, and facts for the manifest: what it costs (kl: nats per row off the generator, on
     rows that it did not learn from).
 
     frequencies (W,): training shares. pairs (P, 2): impossible ones. workers: threads.
+    fraction: what progress says meanwhile of the step that this is part of.
     """
     began = time.monotonic()
     layout, device = full.layout, full.device
@@ -109,15 +111,13 @@ def distil(
             progress.check()
             first = learning.step * BATCH % rows
             learning.learn(lesson, slice(first, min(first + BATCH, rows)))
-            progress.update(learning.step / STEPS, f"fast mode: step {learning.step} of {STEPS}")
+            progress.update(fraction, f"fast mode: step {learning.step} of {STEPS}")
     student.load_state_dict(learning.ema, strict=False)
     student.fold()
     settle(student, layout, full.order, shares.to(device), key(seed, "student"), progress, pairs)
     test = _lesson(full, range(blocks, blocks + 1), seed, workers)
     with torch.no_grad():
-        loss = sum(_loss(student, layout, test, slice(a, a + PIECE)).sum() for a in range(0, len(test), PIECE))
-        soft = test.soft.float()
-        kl = (float(loss) + float((soft * soft.clamp_min(1e-30).log()).sum())) / len(test)
+        kl = sum(_off(student, layout, test, slice(a, a + PIECE)) for a in range(0, len(test), PIECE)) / len(test)
     facts = {
         "hidden": HIDDEN,
         "rows": blocks * BLOCK,
@@ -166,16 +166,19 @@ class _Learning:
 
 def _lesson(full: Sampler, numbers: range, seed: int, workers: int) -> Lesson:
     """Rows of these blocks."""
-    own = key(seed, "lesson")
-    found = list(in_order([partial(_block, full, number, own) for number in numbers], workers))
-    return Lesson(torch.cat([f.cells for f in found]), torch.cat([f.soft for f in found]))
+    own, rows, device = key(seed, "lesson"), len(numbers) * BLOCK, full.device
+    soft = torch.empty(rows, full.layout.width, dtype=torch.bfloat16, device=device)
+    tasks = [
+        partial(_block, full, number, own, part) for number, part in zip(numbers, pieces(soft, BLOCK), strict=True)
+    ]
+    return Lesson(torch.cat(list(in_order(tasks, workers))), soft)
 
 
 @torch.no_grad()
-def _block(full: Sampler, number: int, seed: int) -> Lesson:
+def _block(full: Sampler, number: int, seed: int, soft: Tensor) -> Tensor:
+    """Cells (BLOCK, S) of a block; soft (BLOCK, W): filled with the probabilities that they were drawn by."""
     layout = full.layout
     whole = Draws.of(seed, number, layout, full.device, full.goal)
-    soft = torch.empty(BLOCK, layout.width, dtype=torch.bfloat16, device=full.device)
     cells = []
     step = PIECE if full.device.type == "cpu" else BLOCK
     for a in range(0, BLOCK, step):
@@ -186,7 +189,13 @@ def _block(full: Sampler, number: int, seed: int) -> Lesson:
             return draws(p, slot)
 
         cells.append(full._rows(number, np.arange(a, a + step), draw, seed, NONE).short())
-    return Lesson(torch.cat(cells), soft)
+    return torch.cat(cells)
+
+
+def _off(student: Generator, layout: Layout, lesson: Lesson, rows: slice) -> float:
+    """Kullback-Leibler divergence of these rows, summed, in nats."""
+    soft = lesson.soft[rows].float()
+    return float(_loss(student, layout, lesson, rows).sum()) + float((soft * soft.clamp_min(1e-30).log()).sum())
 
 
 def _loss(student: Generator, layout: Layout, lesson: Lesson, rows: slice) -> Tensor:

@@ -183,3 +183,13 @@ def test_a_job_draws_what_its_spec_says(made: Synthesizer, tmp_path: Path, store
     assert "nats a row" in outcome["warnings"][0]["message"]
     found = pq.read_table(tmp_path / "out" / "sample.parquet")
     assert found.equals(sample(made, 40, seed=1, mode="fast").data)
+
+
+def test_a_table_of_one_slot_and_one_of_none() -> None:
+    rng = np.random.default_rng(0)
+    schema = Schema((Column("sex", Kind.CATEGORICAL, categories=("F", "M")),))
+    for words in (np.array(["F", "M"])[(rng.random(300) < 0.3).astype(int)], np.full(300, "F")):
+        table = Table(schema, pa.table({"sex": pa.array(words.tolist(), pa.string())}))
+        made = fit(table, options=replace(OPTIONS, steps=10))
+        drawn = sample(made, 2_000, seed=1, mode="fast").data.column("sex").to_pylist()
+        assert abs(drawn.count("M") / 2_000 - (words == "M").mean()) < 0.05
