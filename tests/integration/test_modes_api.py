@@ -20,12 +20,22 @@ def test_a_mode_is_part_of_both_kinds_of_jobs(client: TestClient, mine: Any) -> 
     dataset = mine.dataset()
     for body in (
         {"kind": "synthesize", "dataset_id": dataset},
-        {"kind": "sample", "synthesizer_id": mine.synthesizer(dataset), "rows": 10},
+        {"kind": "sample", "synthesizer_id": mine.synthesizer(dataset), "rows": 600_000},
     ):
         specs = [post(client, **body, **more).json()["spec"] for more in ({}, {"mode": "full"}, {"mode": "fast"})]
         assert [s["mode"] for s in specs] == ["full", "full", "fast"]
         if body["kind"] == "synthesize":  # the training makes what the fast mode needs
             assert [s["options"]["fast"] for s in specs] == [False, False, True]
+
+
+def test_few_rows_are_not_worth_a_student_that_is_not_there(client: TestClient, mine: Any) -> None:
+    synthesizer = mine.synthesizer(mine.dataset())
+    body = {"kind": "sample", "synthesizer_id": synthesizer, "rows": 1_000, "mode": "fast"}
+    assert post(client, **body).json()["spec"]["mode"] == "full"
+    with mine.database.write() as session:
+        row = session.get_one(Synthesizer, synthesizer)
+        row.manifest = {**row.manifest, "fast": {"kl": 0.1}}
+    assert post(client, **body).json()["spec"]["mode"] == "fast"
 
 
 @pytest.mark.parametrize("mode", ["quick", True, 3])
