@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from models.gan.network import Generator, follow, pieces
 from models.gan.parallel import in_order
 from models.gan.sampler import NONE, PIECE, Pins, Sampler
 from models.gan.smooth import smooth_basis
+from models.gan.tails import tails_of
 from models.progress import SILENT, Progress
 from models.rng import key
 
@@ -93,16 +93,19 @@ def distil(
     """
     began = time.monotonic()
     layout, device = full.layout, full.device
-    student = Generator(
-        layout.width, len(layout.sizes), HIDDEN, 0, compute=full.model.compute, basis=smooth_basis(layout).to(device)
-    )
+    basis, tails = smooth_basis(layout).to(device), tails_of(layout)
+    for tail, known in zip(tails, full.model.tails, strict=True):
+        tail.log.copy_(known.log)
+        tail.goal = F.normalize(known.factors(torch.device("cpu")), p=1.0)
+    size = (layout.width, len(layout.sizes), HIDDEN, 0)
+    student = Generator(*size, compute=full.model.compute, basis=basis, tails=tails)
     shares = torch.from_numpy(np.array(frequencies, np.float32))
     student.initialise(shares, torch.Generator().manual_seed(key(seed, "student")))
     student.to(device)
     blocks = max(2, math.ceil(DRAWN_CELLS / len(layout.sizes) / BLOCK))
     window = max(1, min(blocks, HELD_BYTES // (2 * BLOCK * layout.width)))
     windows = [range(a, min(a + window, blocks)) for a in range(0, blocks, window)]
-    learning = _Learning(student, layout)
+    learning = _Learning(student, full)
     for numbers in windows:
         lesson = _lesson(full, numbers, seed, workers)
         last = round(STEPS * numbers.stop / blocks)
@@ -117,7 +120,7 @@ def distil(
     settle(student, layout, full.order, shares.to(device), key(seed, "student"), progress, pairs)
     test = _lesson(full, range(blocks, blocks + 1), seed, workers)
     with torch.no_grad():
-        kl = sum(_off(student, layout, test, slice(a, a + PIECE)) for a in range(0, len(test), PIECE)) / len(test)
+        kl = sum(_off(student, full, test, slice(a, a + PIECE)) for a in range(0, len(test), PIECE)) / len(test)
     facts = {
         "hidden": HIDDEN,
         "rows": blocks * BLOCK,
@@ -139,7 +142,7 @@ def student_from(tensors: Mapping[str, Array], layout: Layout) -> Generator | No
         raise ValueError("a student of numbers that are none")
     if len(weights["embed"]) != layout.width + len(layout.sizes):
         raise ValueError("a student of other cells")
-    student = Generator(layout.width, len(layout.sizes), hidden, 0)
+    student = Generator(layout.width, len(layout.sizes), hidden, 0, tails=tails_of(layout))
     student.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
     return student
 
@@ -147,15 +150,15 @@ def student_from(tensors: Mapping[str, Array], layout: Layout) -> Generator | No
 class _Learning:
     """Training of a student. ema: its averaged weights."""
 
-    def __init__(self, student: Generator, layout: Layout) -> None:
-        self.student, self.layout, self.step = student, layout, 0
+    def __init__(self, student: Generator, full: Sampler) -> None:
+        self.student, self.full, self.step = student, full, 0
         self.optimizer = torch.optim.AdamW(student.parameters(), RATE, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
         self.ema = {k: v.detach().clone() for k, v in student.named_parameters()}
 
     def learn(self, lesson: Lesson, rows: slice) -> None:
         warm = min(1.0, (self.step + 1) / 20)
         self.optimizer.param_groups[0]["lr"] = RATE * warm * 0.5 * (1 + math.cos(math.pi * self.step / STEPS))
-        loss = _loss(self.student, self.layout, lesson, rows).mean()
+        loss = _loss(self.student, self.full, lesson, rows).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
@@ -192,30 +195,33 @@ def _block(full: Sampler, number: int, seed: int, soft: Tensor) -> Tensor:
     return torch.cat(cells)
 
 
-def _off(student: Generator, layout: Layout, lesson: Lesson, rows: slice) -> float:
+def _off(student: Generator, full: Sampler, lesson: Lesson, rows: slice) -> float:
     """Kullback-Leibler divergence of these rows, summed, in nats."""
     soft = lesson.soft[rows].float()
-    return float(_loss(student, layout, lesson, rows).sum()) + float((soft * soft.clamp_min(1e-30).log()).sum())
+    return float(_loss(student, full, lesson, rows).sum()) + float((soft * soft.clamp_min(1e-30).log()).sum())
 
 
-def _loss(student: Generator, layout: Layout, lesson: Lesson, rows: slice) -> Tensor:
-    """Cross-entropy (B,) of the student's probabilities against the generator's, slot after slot of each row."""
-    cells, soft = lesson.cells[rows].long(), lesson.soft[rows]
+def _loss(student: Generator, full: Sampler, lesson: Lesson, rows: slice) -> Tensor:
+    """Cross-entropy (B,) of the student's probabilities against the generator's, slot after slot in drawing order."""
+    layout, cells, soft = full.layout, lesson.cells[rows].long(), lesson.soft[rows]
     embed, head = student._tables()
-    offsets, slots = layout.offsets, len(layout.sizes)
-    shift = torch.from_numpy(offsets[:-1]).to(cells.device)
-    unknown = embed[len(embed) - slots :]
+    offsets, before = layout.offsets, list(full.order[:-1])
+    unknown = embed[len(embed) - len(layout.sizes) :]
     start = unknown.sum(0) + student.bias
-    added = F.embedding((cells + shift).t()[:-1], embed) - unknown[:-1, None]
-    h = torch.cat([start.expand(1, len(cells), -1), start + added.cumsum(0)])
-    x = F.silu(h).to(student.compute)
-    weights = head.to(student.compute)
+    shift = torch.from_numpy(offsets[before]).to(cells.device)
+    added = F.embedding((cells[:, before] + shift).t(), embed) - unknown[before][:, None]
+    x = F.silu(torch.cat([start.expand(1, len(cells), -1), start + added.cumsum(0)])).to(student.compute)
+    weights, tails = head.to(student.compute), {tail.slot: tail for tail in student.tails}
     total = torch.zeros(len(cells), device=cells.device)
-    for slot, (a, b) in enumerate(pairwise(offsets)):
-        logits = F.linear(x[slot], weights[a:b]).float() + student.head_bias[a:b]
+    for place, slot in enumerate(full.order):
+        a, b = offsets[slot], offsets[slot + 1]
+        logits = F.linear(x[place], weights[a:b]).float() + student.head_bias[a:b]
         fine = layout.fine[slot]
         if fine is not None:
-            count = torch.from_numpy(np.asarray(fine)).to(cells.device)[cells[:, layout.parents[slot]]]
+            coarse = cells[:, layout.parents[slot]]
+            if slot in tails:
+                logits = logits + tails[slot].log[coarse]
+            count = torch.from_numpy(np.asarray(fine)).to(cells.device)[coarse]
             logits = logits.masked_fill(torch.arange(b - a, device=cells.device) >= count[:, None], -1e9)
         total = total - (soft[:, a:b].float() * logits.log_softmax(1)).sum(1)
     return total

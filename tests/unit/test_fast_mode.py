@@ -193,3 +193,29 @@ def test_a_table_of_one_slot_and_one_of_none() -> None:
         made = fit(table, options=replace(OPTIONS, steps=10))
         drawn = sample(made, 2_000, seed=1, mode="fast").data.column("sex").to_pylist()
         assert abs(drawn.count("M") / 2_000 - (words == "M").mean()) < 0.05
+
+
+def test_labels_keep_their_shares_inside_their_groups_and_the_target_may_come_last() -> None:
+    """More labels than have cells of their own; what comes first in the table is drawn last."""
+    rng = np.random.default_rng(0)
+    weight = 1 / np.arange(1, 701) ** 1.1
+    number = rng.choice(700, 20_000, p=weight / weight.sum())
+    label = (number % 3 == 0) ^ (rng.random(20_000) < 0.05)
+    columns = (
+        Column("odd", Kind.CATEGORICAL, categories=("n", "y")),
+        Column("town", Kind.CATEGORICAL, categories=tuple(f"t{i:03d}" for i in range(700))),
+    )
+    words = {
+        "odd": np.array(["n", "y"])[label.astype(int)],
+        "town": np.array([f"t{i:03d}" for i in range(700)])[number],
+    }
+    table = Table(Schema(columns), pa.table({k: pa.array(v.tolist(), pa.string()) for k, v in words.items()}))
+    made = fit(table, options=replace(OPTIONS, holdout=0.0, target="odd"))
+    assert made.order[-1] == made.encoding.slots["odd"].start
+    drawn = sample(made, 20_000, seed=1, mode="fast")
+    towns = [np.bincount(t.values("town").values, minlength=700) / 20_000 for t in (table, drawn)]
+    again = np.bincount(rng.choice(number, 20_000), minlength=700) / 20_000
+    assert np.abs(towns[0] - towns[1]).sum() < 1.5 * np.abs(towns[0] - again).sum()
+    common = drawn.values("town").values < 30
+    agree = (drawn.values("town").values % 3 == 0) == (drawn.values("odd").values == 1)
+    assert agree[common].mean() > 0.85
