@@ -26,7 +26,8 @@ DISTIL_SECONDS = 25.0
 CTGAN_STEP_SECONDS = 0.01
 """Of model ctgan, at 15 columns."""
 BASE_BYTES = 600 * 1024**2
-CELL_BYTES = 60
+CELL_BYTES = 25
+"""Of the table that a job reads (10,000,000 x 15: bench/README.md, Size)."""
 CSV_CELL_BYTES = 8
 FITTED, SINGLE = 2.5, 3.0
 """The true time lies between an estimate divided and multiplied by this: where it is fitted to tables (those of numbers
@@ -56,7 +57,7 @@ def estimate(job: Resolved) -> Estimates:
         seconds=round(seconds, 1),
         seconds_low=round(seconds / factor, 1),
         seconds_high=round(seconds * factor, 1),
-        memory_bytes=BASE_BYTES + (CELL_BYTES * cells if whole else 0),
+        memory_bytes=BASE_BYTES + (CELL_BYTES * (job.table_rows or job.rows) * job.columns if whole else 0),
         sample_bytes=cells * CSV_CELL_BYTES,
     )
 
