@@ -36,7 +36,7 @@ PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
     ("sdmetrics", sdmetrics_reports, 0.92),
 )
 """Parts in the order they run, and the fraction of the whole that is done when they begin."""
-MOST_CELLS, LEAST_ROWS = 30_000_000, 100_000
+MOST_CELLS, LEAST_ROWS = 10_000_000, 100_000
 """Cells of a table that figures are drawn from, and rows in any case. Copies are looked for among all training rows."""
 LIBRARIES = ("numpy", "scikit-learn", "torch", "sdmetrics", "pyarrow")
 
