@@ -14,11 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class Bench:
         self.table = Table(infer_schema(*upload), upload.data)
         self.frames = [read(path, split.code) for path in self.paths]
         self.reader = Reader.fit(self.frames[0])
+        self.base: Synthesizer | None = None
 
     def run(self, variant: Variant, base: Result | None) -> Result:
         """Scores, processor seconds and facts. base: its result."""
@@ -69,12 +70,17 @@ class Bench:
         why = variant.same(base["facts"]) if base is not None and "facts" in base else ""
         if why:
             return {"same": why}
+        if variant is BASE:  # never from a checkpoint: another commit may have left it
+            shutil.rmtree(self.folder / BASE.name, ignore_errors=True)
+        ready = self.weights() if variant.starts == "weights" else None
         with variant.patch():
             began = time.process_time()
-            made = self.weights() if variant.starts == "weights" else self.fitted(variant)
+            made = ready or self.fitted(variant)
             fitted = time.process_time()
             table = sample(made, len(self.table), seed=self.settings["seed"])
             drawn = time.process_time()
+        if variant is BASE:
+            self.base = made
         path = self.folder / f"{variant.name}.csv"
         with path.open("wb") as out:
             out.writelines(stream_csv(iter(table.data.to_batches()), made.schema))
@@ -91,15 +97,16 @@ class Bench:
         fixed = {"holdout": 0.0, "steps": self.settings["steps"], "threads": 1, "adversarial": "never", "device": "cpu"}
         options = FitOptions.from_json({**fixed, **own})
         shares = variant is BASE or variant.starts == "training"
-        folder = self.folder / "base" if shares else None
+        folder = self.folder / BASE.name if shares else None
         # What such a variant changes comes after the training, so its checkpoint is that of the base.
         with part(synthesize, "_fingerprint", lambda *a: key_of(self.settings))() if shares else nullcontext():
             return fit(self.table, options=options, checkpoint=folder)
 
-    @cache  # noqa: B019 (a table's bench lives as long as the program)
     def weights(self) -> Synthesizer:
-        """The base, trained or from its checkpoint."""
-        return self.fitted(BASE)
+        """The base, from its checkpoint where an earlier process has trained it."""
+        if self.base is None:
+            self.base = self.fitted(BASE)
+        return self.base
 
     def score(self, path: Path) -> Scores:
         """c2st, mle and shape, as bench.score."""

@@ -59,7 +59,7 @@ def replaced(*changes: tuple[Any, str, Any]) -> Iterator[None]:
         yield
 
 
-# Orders: of whole columns; the target stays last unless said.
+# Orders: of whole columns, the target last.
 
 Rank = Callable[[Array, TableEncoding, list[list[int]]], list[list[int]]]
 
@@ -75,14 +75,14 @@ def columns_of(layout: Layout) -> list[list[int]]:
     return out
 
 
-def ordered(rank: Rank, target_last: bool = True) -> Context:
+def ordered(rank: Rank) -> Context:
     @contextmanager
     def patch() -> Iterator[None]:
         plain = fitting.fit_generator
 
         def fit(codes: Array, encoding: TableEncoding, *rest: Any, **others: Any) -> Any:
             def order(encoding: TableEncoding, target: str | None = None) -> tuple[int, ...]:
-                own = encoding.slots.get(target or "", slice(0, 0)) if target_last else slice(0, 0)
+                own = encoding.slots.get(target or "", slice(0, 0))
                 whole = columns_of(encoding.layout)
                 last = [c for c in whole if own.start <= c[-1] < own.stop]
                 free = rank(codes, encoding, [c for c in whole if c not in last])
@@ -95,10 +95,6 @@ def ordered(rank: Rank, target_last: bool = True) -> Context:
             yield
 
     return patch
-
-
-def by_table(codes: Array, encoding: TableEncoding, columns: list[list[int]]) -> list[list[int]]:
-    return columns
 
 
 def backwards(codes: Array, encoding: TableEncoding, columns: list[list[int]]) -> list[list[int]]:
