@@ -130,6 +130,7 @@ def facts(made: Synthesizer, split: data.Split) -> Result:
         "pairs": len(made.pairs),
         "two_stage": sum(p >= 0 for p in made.encoding.layout.parents),
         "target_moved": split.target != split.train.columns[-1],
+        "last_kept": made.manifest["plan"]["select"] == "last",
         "slots": len(made.encoding.layout.sizes),
         "width": made.encoding.layout.width,
         "adversarial": made.manifest.get("adversarial"),

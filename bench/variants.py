@@ -252,7 +252,7 @@ def of_pool(size: int) -> Context:
 
 
 def lacks(fact: str, why: str) -> Callable[[Facts], str]:
-    return lambda facts: "" if facts[fact] else why
+    return lambda facts: "" if facts.get(fact, True) else why
 
 
 def part(owner: Any, name: str, value: Any) -> Context:
@@ -261,6 +261,7 @@ def part(owner: Any, name: str, value: Any) -> Context:
 
 NO_FINE = lacks("two_stage", "no number of two stages")
 TARGET_LAST = lacks("target_moved", "the target is the last column")
+SHORT = lacks("last_kept", "the best weights are kept already, as the table is short")
 BASE = Variant("base", "base", "the base")
 
 VARIANTS = [
@@ -311,8 +312,8 @@ VARIANTS = [
         starts="training",
         same=lacks("pairs", "no impossible pairs"),
     ),
-    Variant("no-average", "weights kept", "no moving average", patch=no_average, starts="training"),
-    Variant("best", "weights kept", "lowest validation loss", patch=best_weights, starts="training"),
+    Variant("no-average", "weights kept", "no moving average", patch=no_average, starts="training", same=SHORT),
+    Variant("best", "weights kept", "lowest validation loss", patch=best_weights, starts="training", same=SHORT),
     Variant(
         "no-derived",
         "parts",
