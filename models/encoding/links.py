@@ -125,7 +125,7 @@ def linked_from(raw: Mapping[str, Any], columns: Sequence[ColumnCells]) -> Linke
     """Inverse of to_json. columns: the modelled ones. Raises InvalidArtifact, KeyError, ValueError, TypeError."""
     names = [c.column.name for c in columns]
     at = names.index(need(raw, "column", str))
-    before = {c.column.name for c in columns[:at] if not c.column.labelled}
+    before = {c.column.name for c in columns[:at] if c.sizes and not c.column.labelled}
     links = [
         Link(need(x, "source", str), need(x, "ratio", bool), float(x["low"]), float(x["high"]))
         for x in need(raw, "links", list)

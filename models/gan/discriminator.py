@@ -30,10 +30,7 @@ PIECE = 512
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Columns as the discriminator sees them: one code for each slot, coarse and fine cells as one, in order.
-
-    codes (F,): of each feature, at most MOST_CODES.
-    """
+    """Columns as the discriminator sees them: F codes below MOST_CODES, coarse and fine cells as one, in order."""
 
     layout: Layout
 
