@@ -64,7 +64,8 @@ class ConditionalGenerator(nn.Module):
         weights = [w.detach().to(self.compute) for w in self.weights]
         given = F.embedding(condition, self.condition.detach().to(self.compute))
         *before, last = torch.split(given, [len(w) for w in weights], 1)
-        inputs = torch.empty(len(noise), weights[-1].shape[1], dtype=self.compute, device=noise.device)
+        # Zeros: bfloat16 products of some of the columns read the next ones too, times 0, which is NaN for NaN.
+        inputs = torch.zeros(len(noise), weights[-1].shape[1], dtype=self.compute, device=noise.device)
         first = inputs.shape[1] - self.noise  # the newest layer's outputs come first
         inputs[:, first:] = noise
         normed = []
