@@ -153,7 +153,7 @@ def uniform_rows(picker: Picker, count: int, generator: torch.Generator) -> tupl
 def own_cells(layout: Layout) -> Basis:
     """In place of smooth_basis: the weights of each cell are its own."""
     width = layout.width
-    return Basis(width, torch.arange(width), torch.ones(width), torch.arange(width))
+    return Basis.of(width, torch.arange(width), torch.ones(width), torch.arange(width))
 
 
 def unchanged(*arguments: Any, **others: Any) -> None:

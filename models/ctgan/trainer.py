@@ -23,11 +23,11 @@ from torch import Tensor
 
 from models.ctgan.checkpoints import State, resume, save
 from models.ctgan.critic import Critic
-from models.ctgan.flat import Flat, split
 from models.ctgan.losses import activate, activate_back, condition_loss
 from models.ctgan.network import ConditionalGenerator
 from models.ctgan.plan import CtganPlan
 from models.ctgan.settling import condition_shares, free_rows, settle
+from models.gan.flat import Flat, split
 from models.progress import Progress
 from models.rng import key
 

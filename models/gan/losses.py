@@ -1,8 +1,6 @@
-"""Cross-entropy of every slot in one pass over the logits."""
+"""Cross-entropy of every slot, and its gradient, in one pass over the logits."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,31 +28,22 @@ class Blocks:
             return x @ self.sum_by
         return torch.stack([x[:, a:b].sum(1) for a, b in self.spans], 1)
 
-
-class _CrossEntropy(torch.autograd.Function):
-    """Fused: the backward pass reuses the exponentials, and no slice of the logits is ever copied."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor, blocks: Blocks) -> Tensor:
-        shift = logits.amax(1, keepdim=True)
-        e = (logits - shift).exp_()
-        sums = blocks.sums(e).clamp_min_(1e-30)
-        ctx.save_for_backward(e, sums, target)
-        ctx.blocks = blocks
-        return sums.log() + shift - logits.gather(1, target)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        e, sums, target = ctx.saved_tensors
-        grad = e * (grads[0] / sums).index_select(1, ctx.blocks.slot_of)
-        grad.scatter_add_(1, target, -grads[0])
-        return grad, None, None
+    def spread(self, x: Tensor) -> Tensor:
+        """(B, S) -> (B, W): every cell has what its slot has."""
+        return x @ self.sum_by.T if self.sum_by is not None else x.index_select(1, self.slot_of)
 
 
-def cross_entropy(logits: Tensor, target: Tensor, blocks: Blocks) -> Tensor:
-    """-log p of the target cell of every slot.
+def surprise(logits: Tensor, target: Tensor, weight: Tensor, blocks: Blocks) -> tuple[Tensor, Tensor]:
+    """-> sum of -log p of the target cell of every slot times its weight, and the gradient (B, W) of that.
 
-    Shape: logits (B, W), target (B, S) cell numbers 0..W-1 -> (B, S).
+    The logits are overwritten: the gradient is made of their exponentials, and no slice of them is ever copied.
+
+    Shape: logits (B, W), target (B, S) cell numbers 0..W-1, weight (B, S).
     """
-    out: Tensor = _CrossEntropy.apply(logits, target, blocks)  # type: ignore[no-untyped-call]
-    return out
+    shift = logits.amax(1, keepdim=True)
+    picked = logits.gather(1, target)
+    e = logits.sub_(shift).exp_()
+    sums = blocks.sums(e).clamp_min_(1e-30)
+    loss = ((sums.log() + shift - picked) * weight).sum()
+    toward = e.mul_(blocks.spread(weight / sums))
+    return loss, toward.scatter_add_(1, target, -weight)

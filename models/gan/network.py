@@ -87,10 +87,10 @@ class Generator(nn.Module):
         for tail in self.tails:
             self.head_bias[tail.span] = 0.0
 
-    def forward(self, index: Tensor, noise: torch.Generator | None = None) -> Tensor:
-        """noise: of the dropout; None leaves dropout out."""
-        embed, head = self._tables()
-        logits = self._logits(self._body(index, embed, noise), head, self.head_bias)
+    def forward(self, index: Tensor) -> Tensor:
+        """Without dropout, as rows are drawn. Training has its own way through (models/gan/gradients.py)."""
+        embed, head = self.tables()
+        logits = self._logits(self._body(index, embed), head, self.head_bias)
         for tail in self.tails:
             tail.add(logits, index)
         return logits
@@ -103,24 +103,20 @@ class Generator(nn.Module):
     @torch.no_grad()
     def fold(self) -> None:
         """Store the weights of the cells in place of those of the basis."""
-        embed, head = self._tables()
+        embed, head = self.tables()
         self.embed, self.head, self.basis = nn.Parameter(embed.clone()), nn.Parameter(head.clone()), None
 
-    def _tables(self) -> tuple[Tensor, Tensor]:
+    def tables(self) -> tuple[Tensor, Tensor]:
         """Weights of the cells: embed (W + S, H), head (W, H)."""
         if self.basis is None:
             return self.embed, self.head
         cells, unknown = self.embed[: self.basis.functions], self.embed[self.basis.functions :]
         return torch.cat([self.basis.expand(cells), unknown]), self.basis.expand(self.head)
 
-    def _body(self, index: Tensor, embed: Tensor, noise: torch.Generator | None) -> Tensor:
+    def _body(self, index: Tensor, embed: Tensor) -> Tensor:
         h = F.embedding_bag(index, embed, mode="sum") + self.bias
         for block in self.stack.blocks():
-            step = self._linear(F.silu(block.norm(h)), block.linear.weight, block.linear.bias).float()
-            if noise is not None and self.dropout:
-                keep = torch.rand(step.shape, generator=noise, device=step.device) >= self.dropout
-                step = step * keep / (1 - self.dropout)
-            h = h + step
+            h = h + self._linear(F.silu(block.norm(h)), block.linear.weight, block.linear.bias).float()
         return h
 
     def _logits(self, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

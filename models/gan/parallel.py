@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from types import TracebackType
 from typing import TypeVar
 
 import torch
@@ -35,3 +36,34 @@ def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+class Crew:
+    """Runs a few pieces of work at once, again and again: the first of them on the caller's thread, each on one thread
+    of torch. One worker is the caller alone.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.others = ThreadPoolExecutor(max(1, workers - 1), "crew", initializer=torch.set_num_threads, initargs=(1,))
+        self.alone = workers <= 1
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.others.shutdown(cancel_futures=True)
+
+    def __call__(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """Results of the tasks, in their order. The first error is raised when all of them have ended."""
+        if self.alone:
+            return [task() for task in tasks]
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        rest = [self.others.submit(task) for task in tasks[1:]]
+        try:
+            return [*(task() for task in tasks[:1]), *(future.result() for future in rest)]
+        finally:
+            wait(rest)
+            torch.set_num_threads(before)

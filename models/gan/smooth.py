@@ -25,21 +25,38 @@ from models.encoding.encoding import Layout
 class Basis:
     """A sparse matrix of W cells by R functions: cell c is the sum of share[i] * function[i], i from start[c] on.
 
-    Shape: function (E,) int64, share (E,) float32, start (W,) int64.
+    back: the same by function, as cell, share and start.
+
+    Shape: function (E,) int64, share (E,) float32, start (W,) int64; back (E,), (E,), (R,).
     """
 
     functions: int
     function: Tensor
     share: Tensor
     start: Tensor
+    back: tuple[Tensor, Tensor, Tensor]
+
+    @classmethod
+    def of(cls, functions: int, function: Tensor, share: Tensor, start: Tensor) -> Basis:
+        """With its transpose."""
+        order = function.argsort(stable=True)
+        cell = torch.searchsorted(start, torch.arange(len(function)), right=True) - 1
+        counts = torch.bincount(function, minlength=functions)
+        return cls(functions, function, share, start, (cell[order], share[order], counts.cumsum(0) - counts))
 
     def expand(self, weights: Tensor) -> Tensor:
         """Weights of the functions (R, H) -> weights of the cells (W, H)."""
         return F.embedding_bag(self.function, weights, self.start, mode="sum", per_sample_weights=self.share)
 
+    def gather(self, cells: Tensor) -> Tensor:
+        """Gradient of the weights of the cells (W, H) -> of those of the functions (R, H)."""
+        cell, share, start = self.back
+        return F.embedding_bag(cell, cells, start, mode="sum", per_sample_weights=share)
+
     def to(self, device: torch.device) -> Basis:
         moved = {k: getattr(self, k).to(device) for k in ("function", "share", "start")}
-        return replace(self, **moved)
+        cell, share, start = self.back
+        return replace(self, **moved, back=(cell.to(device), share.to(device), start.to(device)))
 
 
 def smooth_basis(layout: Layout) -> Basis:
@@ -61,7 +78,7 @@ def smooth_basis(layout: Layout) -> Basis:
             start.append(entries)
             entries += len(at)
         used += matrix.shape[1]
-    return Basis(
+    return Basis.of(
         used,
         torch.from_numpy(np.concatenate(function or [np.zeros(0)]).astype(np.int64)),
         torch.from_numpy(np.concatenate(share or [np.zeros(0)]).astype(np.float32)),

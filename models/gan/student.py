@@ -204,7 +204,7 @@ def _off(student: Generator, full: Sampler, lesson: Lesson, rows: slice) -> floa
 def _loss(student: Generator, full: Sampler, lesson: Lesson, rows: slice) -> Tensor:
     """Cross-entropy (B,) of the student's probabilities against the generator's, slot after slot in drawing order."""
     layout, cells, soft = full.layout, lesson.cells[rows].long(), lesson.soft[rows]
-    embed, head = student._tables()
+    embed, head = student.tables()
     offsets, before = layout.offsets, list(full.order[:-1])
     unknown = embed[len(embed) - len(layout.sizes) :]
     start = unknown.sum(0) + student.bias

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from torch import Tensor
 from models.artifacts import read_bundle, write_bundle
 from models.encoding.encoding import Layout
 from models.errors import InvalidArtifact
-from models.gan.losses import Blocks, cross_entropy
+from models.gan.flat import Flat, split
+from models.gan.gradients import Given, Gradients, Grads
+from models.gan.losses import Blocks, surprise
 from models.gan.masks import Masks
-from models.gan.network import Generator, follow, pieces, shadow
+from models.gan.network import Generator, pieces, shadow
+from models.gan.parallel import Crew
 from models.gan.picking import Picker
 from models.gan.plan import Plan
 from models.progress import Progress
@@ -27,6 +31,9 @@ from models.rng import key
 CHECKPOINT_EVERY = 5.0
 """Seconds between checkpoints, or twenty times what the last one took, whichever is longer."""
 EMA = 0.998
+PARTS, SMALL = 2, 512
+"""Parts of a batch that are drawn and learnt from at once on a processor; a smaller batch is one. Their number does not
+depend on the threads, so that the weights do not either."""
 
 
 @dataclass
@@ -57,7 +64,7 @@ class State:
 
 
 class Trainer:
-    """Trains `model` in place; `ema` are the weights to use."""
+    """Trains `model` in place, whose parameters become views of one tensor; `ema` are the weights to use."""
 
     def __init__(
         self,
@@ -80,19 +87,17 @@ class Trainer:
         columns = [s for s, parent in enumerate(layout.parents) if parent < 0]
         self.picker = Picker(rows.codes, columns, layout.sizes)
         self.unknown = torch.arange(len(layout.sizes), device=self.device) + layout.width
-        self.ema = {k: v.detach().clone() for k, v in model.named_parameters()}
+        self.flat = Flat(model)
+        self.average = self.flat.values.detach().clone()
+        self.ema = split(self.average, dict(model.named_parameters()))
         self.best = self.ema
+        self.gradients = Gradients(model, self.blocks)
+        parts = 1 if self.device.type == "cuda" or plan.batch < SMALL else PARTS
+        self.parts = [len(part) for part in torch.arange(plan.batch).tensor_split(parts)]
         self.state = State()
-        self.noise = torch.Generator(self.device)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), plan.learning_rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True
+            [self.flat.values], plan.learning_rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True
         )
-
-    def loss(self, batch: Tensor, noise: torch.Generator, *, dropout: bool, first: Tensor | None = None) -> Tensor:
-        """Mean nats per row. batch (B, S) cell numbers; first: of its first rows, the slot that they were picked by."""
-        known, weight = self.masks.draw(len(batch), noise, first)
-        logits = self.model(torch.where(known, batch, self.unknown), noise if dropout else None)
-        return (cross_entropy(logits, batch, self.blocks) * weight).sum() / len(batch)
 
     def run(self, progress: Progress, checkpoint: Path | None = None, fingerprint: str = "", span: float = 1.0) -> None:
         """Train to the end of the plan; keeps the best weights in `best`. span: share of the step's fraction this
@@ -103,49 +108,59 @@ class Trainer:
         began, saved = time.monotonic() - self.state.seconds, time.monotonic()
         wait = CHECKPOINT_EVERY
         running = math.nan
-        while not self.state.done:
-            progress.check()
-            step = self.state.step
-            share = step / self.plan.steps
-            if self.max_time is not None:
-                share = max(share, (time.monotonic() - began) / self.max_time)
-            running = self._step(step, share, running)
-            self.state.step += 1
-            self.state.seconds = time.monotonic() - began
-            last = self.state.step >= self.plan.steps or share >= 1
-            if self.state.step % self.plan.check_every == 0 or last:
-                self._validate(running)
-                last = last or self.state.waited >= self.plan.patience
-            if self.state.step % 10 == 0 or last:
-                values = {"step": self.state.step, "loss": running} | self._validated()
-                message = f"step {self.state.step}, loss {running:.4g}"
-                progress.update(span * min(1.0, share), message, **values)
-            self.state.done = last
-            if checkpoint is not None and (last or time.monotonic() - saved > wait):
-                started = time.monotonic()
-                self._save(checkpoint, fingerprint)
-                progress.checkpoint(checkpoint, step=self.state.step)
-                saved = time.monotonic()
-                wait = max(CHECKPOINT_EVERY, 20 * (saved - started)) if CHECKPOINT_EVERY else 0.0
+        with Crew(min(len(self.parts), torch.get_num_threads())) as crew:
+            while not self.state.done:
+                progress.check()
+                step = self.state.step
+                share = step / self.plan.steps
+                if self.max_time is not None:
+                    share = max(share, (time.monotonic() - began) / self.max_time)
+                running = self._step(step, share, running, crew)
+                self.state.step += 1
+                self.state.seconds = time.monotonic() - began
+                last = self.state.step >= self.plan.steps or share >= 1
+                if self.state.step % self.plan.check_every == 0 or last:
+                    self._validate(running)
+                    last = last or self.state.waited >= self.plan.patience
+                if self.state.step % 10 == 0 or last:
+                    values = {"step": self.state.step, "loss": running} | self._validated()
+                    message = f"step {self.state.step}, loss {running:.4g}"
+                    progress.update(span * min(1.0, share), message, **values)
+                self.state.done = last
+                if checkpoint is not None and (last or time.monotonic() - saved > wait):
+                    started = time.monotonic()
+                    self._save(checkpoint, fingerprint)
+                    progress.checkpoint(checkpoint, step=self.state.step)
+                    saved = time.monotonic()
+                    wait = max(CHECKPOINT_EVERY, 20 * (saved - started)) if CHECKPOINT_EVERY else 0.0
 
-    def _step(self, step: int, share: float, running: float) -> float:
-        self.noise.manual_seed(key(self.seed, "train", step))
+    def _step(self, step: int, share: float, running: float, crew: Crew) -> float:
         warm = min(1.0, (step + 1) / min(100, 1 + self.plan.steps // 10))
         rate = self.plan.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
         self.optimizer.param_groups[0]["lr"] = rate
-        moved = round(self.plan.batch * (1 - self.masks.fixed))
-        at = torch.randint(len(self.rows), (self.plan.batch,), generator=self.noise, device=self.device)
-        at[:moved], first = self.picker.pick(moved, self.noise)
-        loss = self.loss(self.rows.take(at), self.noise, dropout=True, first=first)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        given = self.gradients.given()
+        found = crew([partial(self._part, step, part, given) for part in range(len(self.parts))])
+        gradient = self.flat.gradient
+        self.gradients.put([grads for _, grads in found], self.flat.grads)
+        gradient.mul_((1.0 / (gradient.norm() + 1e-6)).clamp_max(1.0))
         self.optimizer.step()
-        follow(self.ema, self.model, min(EMA, (step + 1) / (step + 10)))
+        self.average.lerp_(self.flat.values.detach(), 1 - min(EMA, (step + 1) / (step + 10)))
         if step % 10 and running == running:
             return running  # reading the loss makes a GPU wait: every tenth step is enough
-        value = float(loss.detach())
+        value = float(sum(loss for loss, _ in found))
         return value if running != running else 0.8 * running + 0.2 * value
+
+    def _part(self, step: int, part: int, given: Given) -> tuple[Tensor, Grads]:
+        """Nats of a part of a batch, in the mean of the whole batch, and their gradients. Parts draw for themselves."""
+        rows, noise = self.parts[part], torch.Generator(self.device)
+        noise.manual_seed(key(self.seed, "train", step, part))
+        moved = round(rows * (1 - self.masks.fixed))
+        at = torch.randint(len(self.rows), (rows,), generator=noise, device=self.device)
+        at[:moved], first = self.picker.pick(moved, noise)
+        batch = self.rows.take(at)
+        known, weight = self.masks.draw(rows, noise, first)
+        index = torch.where(known, batch, self.unknown)
+        return self.gradients.learn(given, index, batch, weight / self.plan.batch, noise)
 
     @torch.no_grad()
     def _validate(self, running: float) -> None:
@@ -158,9 +173,12 @@ class Trainer:
         self.model.load_state_dict(self.ema, strict=False)
         total, rows, repeats = 0.0, 0, int(np.clip(512 // len(self.validation), 1, 16))
         for r in range(repeats):
-            self.noise.manual_seed(key(self.seed, "validate", r))
+            noise = torch.Generator(self.device).manual_seed(key(self.seed, "validate", r))
             for at in pieces(torch.arange(len(self.validation), device=self.device), 4_096):
-                total += float(self.loss(self.validation.take(at), self.noise, dropout=False)) * len(at)
+                batch = self.validation.take(at)
+                known, weight = self.masks.draw(len(at), noise)
+                logits = self.model(torch.where(known, batch, self.unknown))
+                total += float(surprise(logits, batch, weight, self.blocks)[0])
                 rows += len(at)
         self.model.load_state_dict(here)
         value = total / rows
@@ -182,8 +200,8 @@ class Trainer:
     def _save(self, folder: Path, fingerprint: str) -> None:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.items()} | {f"best.{k}": v for k, v in self.best.items()}
-        for i, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{k}": v for k, v in slots.items()}
+        slots = self.optimizer.state_dict()["state"].get(0, {})
+        tensors |= {f"optimizer.{k}": v for k, v in slots.items()}
         arrays = {k: v.detach().cpu().numpy() for k, v in tensors.items()}
         best = None if math.isinf(self.state.best_loss) else self.state.best_loss
         write_bundle(folder, "checkpoint", {**vars(self.state), "best_loss": best, "of": fingerprint}, arrays)
@@ -202,13 +220,15 @@ class Trainer:
         weights = _under(tensors, "model.")
         if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in self.model.state_dict().items()}:
             return  # of another version of this program, as after an upgrade in mid-training
+        moments = _under(tensors, "optimizer.")
+        if moments["exp_avg"].shape != self.flat.values.shape:
+            return  # too
         self.model.load_state_dict(weights)
-        self.ema, self.best = _under(tensors, "ema."), _under(tensors, "best.")
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under(tensors, "optimizer.").items():
-            i, key_ = name.split(".")
-            state.setdefault(int(i), {})[key_] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        for name, average in self.ema.items():
+            average.copy_(tensors[f"ema.{name}"])
+        best = _under(tensors, "best.")
+        self.best = best if self.plan.select == "validation" else self.ema
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": {0: moments}})
         fields: dict[str, Any] = {k: manifest[k] for k in vars(self.state)}
         fields["best_loss"] = math.inf if fields["best_loss"] is None else fields["best_loss"]
         self.state = State(**fields)

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.ctgan.critic import PENALTY, SLOPE, Critic
-from models.ctgan.flat import Flat
 from models.ctgan.losses import activate, activate_back, condition_loss, soften, soften_back
 from models.ctgan.mixture import fit_mixture
 from models.ctgan.network import ConditionalGenerator
@@ -22,6 +21,7 @@ from models.ctgan.trainer import Trainer
 from models.ctgan.transform import FEW, fit_transform
 from models.encoding.encoding import Resolution, TableEncoding, fit_encoding
 from models.errors import InvalidInput
+from models.gan.flat import Flat
 from models.options import FitOptions
 from models.schema import Column, Kind, Schema
 from models.table import Table
@@ -207,6 +207,14 @@ def test_the_generators_gradients_are_those_of_automatic_differentiation(depth: 
     generator.learn(trace, toward, found)
     for name, parameter in generator.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad, atol=1e-8, rtol=1e-6)
+
+
+def test_what_memory_held_before_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = ConditionalGenerator(SPANS, 128, 8, 2, torch.bfloat16)
+    generator.initialise(torch.Generator().manual_seed(0))
+    noise, condition = torch.randn(40, 128, generator=torch.Generator().manual_seed(1)), torch.zeros(40).long()
+    monkeypatch.setattr(torch, "empty", lambda *shape, **how: torch.full(shape, torch.nan, **how))
+    assert torch.isfinite(generator.trace(noise, condition).raw).all()
 
 
 def test_parameters_in_one_piece_are_the_same_and_learn_the_same() -> None:

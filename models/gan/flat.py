@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 class Flat:
-    """values (n,): all parameters of `model`, which from now on are views of it; grads: views of its gradient, by name
-    of the parameter."""
+    """values (n,): all parameters of `model`, which from now on are views of it; gradient (n,): theirs; grads: views of
+    that by name of the parameter."""
 
     def __init__(self, model: nn.Module) -> None:
         named = dict(model.named_parameters())
         self.values = nn.Parameter(torch.cat([p.detach().flatten() for p in named.values()]))
-        self.values.grad = torch.zeros_like(self.values)
-        self.grads = split(self.values.grad, named)
+        self.gradient = self.values.grad = torch.zeros_like(self.values)
+        self.grads = split(self.gradient, named)
         for name, view in split(self.values.detach(), named).items():
             named[name].data = view
 
