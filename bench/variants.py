@@ -19,7 +19,7 @@ from models.conditions import Condition
 from models.encoding.cells import Array
 from models.encoding.encoding import Layout, TableEncoding, fit_encoding
 from models.encoding.numeric import Curve
-from models.gan import fitting, sampler, weighing
+from models.gan import fitting, masks, sampler, weighing
 from models.gan.network import shadow
 from models.gan.pairs import NO_PAIRS
 from models.gan.picking import Picker
@@ -274,6 +274,8 @@ VARIANTS = [
     Variant("order-learnt", "order", "least predictable first, target last", patch=ordered(learnt)),
     Variant("plain-0", "share of the plain order", "0: only moved sets", patch=part(fitting, "FIXED", 0.0)),
     Variant("plain-1", "share of the plain order", "1", patch=part(fitting, "FIXED", 1.0)),
+    Variant("told-0", "rows that teach the target", "none", patch=part(masks, "TOLD", 0.0)),
+    Variant("told-.4", "rows that teach the target", "40%", patch=part(masks, "TOLD", 0.4)),
     Variant("no-basis", "parts", "no multilevel basis", patch=part(fitting, "smooth_basis", own_cells)),
     Variant(
         "no-links",

@@ -22,7 +22,7 @@ from models.gan.network import Generator
 from models.gan.orders import drawing_order
 from models.gan.pairs import NO_PAIRS, find_pairs
 from models.gan.parallel import in_order
-from models.gan.plan import Plan, precision
+from models.gan.plan import MANY, Plan, precision
 from models.gan.sampler import Sampler
 from models.gan.smooth import smooth_basis
 from models.gan.tails import tails_of
@@ -95,6 +95,7 @@ def fit_generator(
         torch.tensor(order),
         seed=options.seed,
         fixed=FIXED,
+        target=_taught(encoding, options.target),
         max_time=options.max_time,
     )
     play = options.adversarial != "never" and _worth(held, len(layout.sizes))
@@ -130,6 +131,14 @@ def fit_generator(
         "impossible_pairs": len(pairs),
     }
     return Fitted(model, order, frequencies, facts, pairs, found)
+
+
+def _taught(encoding: TableEncoding, target: str | None) -> int:
+    """Slots of a target of labels. A number of many values is not taught more than others: it was memorised."""
+    layout = encoding.layout
+    own = range(len(layout.sizes))[encoding.slots.get(target or "", slice(0, 0))]
+    number = any(layout.ordered[s] >= MANY or (layout.ordered[s] and s in layout.parents) for s in own[:1])
+    return 0 if number else len(own)
 
 
 def _pool(encoding: TableEncoding, sampler: Sampler, seed: int) -> Callable[[int, int], Array]:

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from models.encoding.encoding import Layout
 
+TOLD = 0.1
+"""Share of the rows in the plain order that teach a target given all else."""
+
 
 class Masks:
     """Known slots: prefixes of the drawing order, for part of the rows after a random set of columns was moved to its
@@ -16,11 +19,15 @@ class Masks:
     asks for: the conditioned columns first, in any order, then the rest as usual. It is a smaller family than that of
     all orders (Uria et al. 2014, "A deep and tractable density estimator"; Hoogeboom et al. 2022, "Autoregressive
     diffusion models"), and learnt better at equal steps.
+
+    Where a target is told, which is drawn last, some of the first kind know all other columns: what it follows from is
+    what a sample will be asked for most, and of prefixes of any length few are so long.
     """
 
-    def __init__(self, layout: Layout, order: Tensor, device: torch.device, fixed: float) -> None:
+    def __init__(self, layout: Layout, order: Tensor, device: torch.device, fixed: float, target: int = 0) -> None:
+        """target: how many slots, the last of the order, are the target's."""
         self.slots = len(layout.sizes)
-        self.fixed = fixed
+        self.fixed, self.target = fixed, target
         self.place = torch.empty(self.slots, dtype=torch.float32, device=device)
         self.place[order.to(device)] = torch.arange(self.slots, dtype=torch.float32, device=device)
         parents = torch.tensor(layout.parents, device=device)
@@ -41,6 +48,9 @@ class Masks:
         else:
             use_fixed = (torch.arange(rows, device=on) >= len(first))[:, None]
             count[: len(first)].clamp_min_(1)
+        if self.target:
+            told = use_fixed & (u[:, 2:3] < TOLD * (self.fixed if first is None else 1))
+            count = torch.where(told, self.slots - self.target, count)
         place = torch.where(use_fixed, self.place, place)
         known = place < count
         unknown = ~known

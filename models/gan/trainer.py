@@ -77,13 +77,14 @@ class Trainer:
         *,
         seed: int,
         fixed: float,
+        target: int,
         max_time: float | None,
     ) -> None:
         self.model, self.layout, self.plan, self.rows, self.validation = model, layout, plan, rows, validation
         self.seed, self.max_time = seed, max_time
         self.device = rows.codes.device
         self.blocks = Blocks(layout, self.device)
-        self.masks = Masks(layout, order, self.device, fixed)
+        self.masks = Masks(layout, order, self.device, fixed, target)
         columns = [s for s, parent in enumerate(layout.parents) if parent < 0]
         self.picker = Picker(rows.codes, columns, layout.sizes)
         self.unknown = torch.arange(len(layout.sizes), device=self.device) + layout.width
@@ -226,8 +227,7 @@ class Trainer:
         self.model.load_state_dict(weights)
         for name, average in self.ema.items():
             average.copy_(tensors[f"ema.{name}"])
-        best = _under(tensors, "best.")
-        self.best = best if self.plan.select == "validation" else self.ema
+        self.best = self.ema if manifest["best_loss"] is None else _under(tensors, "best.")
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": {0: moments}})
         fields: dict[str, Any] = {k: manifest[k] for k in vars(self.state)}
         fields["best_loss"] = math.inf if fields["best_loss"] is None else fields["best_loss"]

@@ -103,7 +103,7 @@ def _learn(
 
     y, held = (np.repeat([True, False], [a.shape[1], b.shape[1]]) for a, b in ((real, fake), (real_held, fake_held)))
     model = boosting(seed, TREES, RATE, LEAVES, LEAST)
-    with threadpool_limits(torch.get_num_threads()):
+    with threadpool_limits(1):  # its parallel steps are so short that threads wait for each other
         model.fit(np.concatenate([real, fake], 1).T, y, sample_weight=balanced(y))
         staged = model.staged_decision_function(np.concatenate([real_held, fake_held], 1).T)
         losses = [np.average(np.logaddexp(0, np.where(held, -s, s)), weights=balanced(held)) for s in staged]

@@ -8,6 +8,7 @@ import pytest
 from models.conditions import parse_conditions
 from models.encoding.encoding import Resolution, TableEncoding, encoding_from, fit_encoding
 from models.errors import InvalidArtifact, InvalidInput
+from models.gan.fitting import _taught
 from models.gan.orders import drawing_order
 from models.ingest import table_from_frame
 from models.options import FitOptions
@@ -132,6 +133,10 @@ def test_the_target_is_drawn_last_with_its_link(encoding: TableEncoding) -> None
     assert drawing_order(encoding, "paid")[-3:] == (paid, paid + 1, paid + 2)
     kind = encoding.slots["kind"].start
     assert drawing_order(encoding, "kind") == (*(s for s in range(slots) if s != kind), kind)
+
+
+def test_a_target_of_labels_is_taught_given_all_else_and_a_number_is_not(encoding: TableEncoding) -> None:
+    assert [_taught(encoding, name) for name in ("kind", "paid", "nobody", None)] == [1, 0, 0, 0]
 
 
 def test_an_unknown_target_is_refused(table: Table) -> None:

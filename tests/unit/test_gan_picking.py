@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from torch import Tensor
 
 from models.encoding.encoding import Layout
 from models.gan.masks import Masks
@@ -54,3 +56,21 @@ def test_the_slot_that_a_row_was_picked_by_is_always_known() -> None:
     # The other half keeps the plain order: a slot is known only with those before it.
     plain = known[1_000:].int()
     assert (plain[:, 1:] <= plain[:, :-1]).all()
+
+
+@pytest.mark.parametrize("picked", [True, False])
+def test_a_target_is_taught_given_all_else(picked: bool) -> None:
+    layout = Layout((3, 2, 4, 4), (-1, -1, -1, 2), (None, None, None, np.full(4, 4)))
+    first = torch.zeros(3_000, dtype=torch.int64) if picked else None
+
+    def known(target: int) -> Tensor:
+        masks = Masks(layout, torch.arange(4), CPU, fixed=0.5, target=target)
+        return masks.draw(6_000, torch.Generator().manual_seed(0), first)[0]
+
+    before, told = known(0), known(2)
+    other = (before != told).any(1)
+    assert (told[other] == torch.tensor([True, True, False, False])).all()
+    # A tenth of the plain half, of which a quarter knew just this already.
+    assert 0.027 < other.float().mean() < 0.048
+    if picked:
+        assert not other[:3_000].any()
