@@ -184,9 +184,9 @@ def balanced(real: Array) -> Array:
     return np.asarray(np.where(real, 0.5 / share, 0.5 / (1 - share)))
 
 
-def verdict(real: Array, fake: Array, real_test: Array, fake_test: Array, seed: int) -> float:
-    """Held-out AUC of gradient boosting that tells generated rows from real ones: 0.5 where it cannot (Lopez-Paz and
-    Oquab 2017).
+def verdict(real: Array, fake: Array, real_tests: Sequence[Array], fake_test: Array, seed: int) -> list[float]:
+    """AUC of gradient boosting that tells generated rows from those of each real test: 0.5 where it cannot (Lopez-Paz
+    and Oquab 2017).
 
     Codes or cells (N, F) of each; the boosting learns from the first two and judges the others. It never is the one
     that rows are weighed by.
@@ -198,5 +198,5 @@ def verdict(real: Array, fake: Array, real_test: Array, fake_test: Array, seed: 
     model = boosting(key(seed, "verdict"), 80, 0.12, 16, 20)
     with threadpool_limits(1):  # its parallel steps are so short that threads wait for each other
         model.fit(np.concatenate([real, fake]), y, sample_weight=balanced(y))
-    p = model.predict_proba(np.concatenate([real_test, fake_test]))[:, 1]
-    return float(roc_auc_score(np.r_[np.ones(len(real_test)), np.zeros(len(fake_test))], p))
+    drawn, *others = (model.predict_proba(rows)[:, 1] for rows in (fake_test, *real_tests))
+    return [float(roc_auc_score(np.arange(len(p) + len(drawn)) < len(p), np.r_[p, drawn])) for p in others]

@@ -18,9 +18,9 @@ def people(seed: int) -> pd.DataFrame:
 
 
 def test_files_are_scored_against_the_real_one(tmp_path: Path) -> None:
-    real, loose = people(0), people(1)
+    real, loose, rng = people(0), people(1), np.random.default_rng(2)
     for column in loose:
-        loose[column] = np.random.default_rng(2).permutation(loose[column])
+        loose[column] = rng.permutation(loose[column])
     files = {"close": people(3), "loose": loose, "narrow": people(4)[["age", "old"]], "wide": people(5).assign(more=1)}
     for name, frame in files.items():
         frame.to_csv(tmp_path / f"{name}.csv", index=False)

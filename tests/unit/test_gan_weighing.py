@@ -12,6 +12,7 @@ import torch
 
 from models.encoding.encoding import Layout
 from models.errors import InvalidArtifact
+from models.gan import weighing
 from models.gan.discriminator import Features, boosting, discriminator_from, trees_of, verdict
 from models.gan.weighing import POOL, choose
 from models.options import FitOptions
@@ -43,7 +44,7 @@ def held_out_auc(made: Synthesizer) -> float:
     """Against real rows that neither the generator nor its own verdict has seen."""
     fake = cells(sample(made, 4_000, seed=5))
     real = cells(toy(4_000, 77))
-    return verdict(real[:2_000], fake[:2_000], real[2_000:], fake[2_000:], 0)
+    return verdict(real[:2_000], fake[:2_000], [real[2_000:]], fake[2_000:], 0)[0]
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,7 @@ def test_it_lowers_a_held_out_verdict(weighed: Synthesizer) -> None:
     facts = weighed.manifest["adversarial"]
     assert facts["kept"]
     assert facts["auc_after"] < facts["auc_before"] - 0.05
+    assert facts["learnt_after"] < facts["learnt_before"] - 0.05
     assert held_out_auc(weighed) < held_out_auc(plain) - 0.05
     # Single columns keep the training shares, as they do without it.
     real, drawn = (cells(t) for t in (toy(5_000, 0), sample(weighed, 5_000)))
@@ -146,7 +148,17 @@ def test_it_is_left_out_where_there_is_nothing_to_tell() -> None:
     facts = made.manifest["adversarial"]
     assert made.discriminator is None
     assert not facts["played"]
-    assert facts["auc_before"] < 0.53
+    assert facts["learnt_before"] < 0.515
+
+
+def test_it_is_left_out_where_it_only_learnt_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told from training rows less well, from unseen ones better."""
+    seen = iter([[0.6, 0.55], [0.52, 0.57]])
+    monkeypatch.setattr(weighing, "_verdict", lambda *a: next(seen))
+    made = fit(toy(5_000, 0), options=FitOptions(**QUICK))
+    facts = made.manifest["adversarial"]
+    assert (facts["played"], facts["kept"], made.discriminator) == (True, False, None)
+    assert "unseen rows" in facts["reason"]
 
 
 def test_it_is_not_begun_after_the_time_is_over() -> None:
