@@ -55,7 +55,8 @@ def make_plan(rows: int, layout: Layout, options: FitOptions) -> Plan:
     # Measured: 1,000 steps for 30,000 rows of labels; more rows bear more before they are memorised, and numbers ask
     # for more (Magic, all numbers: c2st .92 after 1,000 steps, .93 after 2,000; Default, two thirds: .57 and .65).
     longer = min(2.5, max(1.0, 0.8 + 6.4 * (_numbers(layout) - 0.4)))
-    steps = int(min(5_000, 1_000 * max(0.7, (rows / 30_000) ** 0.5) * longer))
+    many = rows / 30_000
+    steps = int(min(5_000, 1_000 * max(0.6, many**0.5 if many > 1 else many) * longer))
     batch = 1_024 if not small else max(16, min(512, rows // 2))
     # Very wide tables: smaller batches keep a step short and its memory small.
     if slots * layout.width > 400_000:
