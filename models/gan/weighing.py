@@ -37,8 +37,8 @@ EDGE = 0.515
 it is asked for."""
 GAIN = 0.003
 """Fall of that AUC that counts as an improvement."""
-SLACK = 0.01
-"""Rise of the AUC on unseen rows that may be chance: they are few."""
+SLACK = 2.0
+"""Rise of the AUC on unseen rows that may be chance, in standard errors: they are few."""
 FIRM = 400
 """Rows of a code by which half of its shift is believed: shares are off by some 5% before."""
 FAR = 4.0
@@ -90,7 +90,8 @@ def boost(
     facts["learnt_after"], facts["auc_after"] = _verdict(real, fresh, unseen, chosen, seed)
     facts["effective"] = round(_effective(weights), 3)
     better = facts["learnt_after"] < facts["learnt_before"] - GAIN
-    facts |= {"played": True, "kept": better and facts["auc_after"] < facts["auc_before"] + SLACK}
+    chance = SLACK * (12 * unseen.shape[1]) ** -0.5  # of an AUC of 0.5 against many more rows (Hanley and McNeil 1982)
+    facts |= {"played": True, "kept": better and facts["auc_after"] < facts["auc_before"] + chance}
     reason = "the AUC fell"
     if not facts["kept"]:
         reason = f"the AUC {'rose on unseen rows' if better else 'did not fall'}: rows are not weighed"
