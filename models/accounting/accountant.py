@@ -1,0 +1,39 @@
+"""epsilon of a history at a delta, and the reverse, under adding or removing one unit."""
+
+from __future__ import annotations
+
+from models.accounting import gaussian, rdp
+from models.accounting.events import History, check_delta, check_epsilon
+from models.accounting.terms import collect
+from models.errors import Detail, InvalidInput
+
+ACCOUNTANTS = ("pld", "rdp")
+
+
+def epsilon(history: History, delta: float, accountant: str = "pld") -> float:
+    """Smallest epsilon for which the whole history is proved (epsilon, delta)-DP; infinity where there is none.
+
+    accountant: "pld", privacy loss distributions, tight to about a part in a thousand; "rdp", closed forms, looser.
+    Both are upper bounds. Raises InvalidInput.
+    """
+    check_delta(delta)
+    terms, exact = collect(history), _known(accountant) == "pld"
+    if exact and not terms.sampled and not terms.responses:
+        return gaussian.epsilon(terms.mu, delta)
+    return 0.0 if terms.empty else rdp.epsilon(terms, delta)
+
+
+def delta(history: History, epsilon: float, accountant: str = "pld") -> float:
+    """Smallest delta for which the whole history is proved (epsilon, delta)-DP. Raises InvalidInput."""
+    check_epsilon(epsilon)
+    terms, exact = collect(history), _known(accountant) == "pld"
+    if exact and not terms.sampled and not terms.responses:
+        return gaussian.delta(terms.mu, epsilon)
+    return 0.0 if terms.empty else rdp.delta(terms, epsilon)
+
+
+def _known(accountant: str) -> str:
+    if accountant not in ACCOUNTANTS:
+        what = f"must be one of {', '.join(ACCOUNTANTS)}"
+        raise InvalidInput(f"The accountant {what}.", hint=what, errors=[Detail(("privacy", "accountant"), what)])
+    return accountant
