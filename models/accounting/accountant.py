@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.accounting import gaussian, rdp
+from models.accounting import analytic, pld, rdp
 from models.accounting.events import History, check_delta, check_epsilon
 from models.accounting.terms import collect
 from models.errors import Detail, InvalidInput
@@ -18,18 +18,22 @@ def epsilon(history: History, delta: float, accountant: str = "pld") -> float:
     """
     check_delta(delta)
     terms, exact = collect(history), _known(accountant) == "pld"
+    if terms.empty:
+        return 0.0
     if exact and not terms.sampled and not terms.responses:
-        return gaussian.epsilon(terms.mu, delta)
-    return 0.0 if terms.empty else rdp.epsilon(terms, delta)
+        return analytic.epsilon(terms.mu, delta)
+    return pld.epsilon(terms, delta) if exact else rdp.epsilon(terms, delta)
 
 
 def delta(history: History, epsilon: float, accountant: str = "pld") -> float:
     """Smallest delta for which the whole history is proved (epsilon, delta)-DP. Raises InvalidInput."""
     check_epsilon(epsilon)
     terms, exact = collect(history), _known(accountant) == "pld"
+    if terms.empty:
+        return 0.0
     if exact and not terms.sampled and not terms.responses:
-        return gaussian.delta(terms.mu, epsilon)
-    return 0.0 if terms.empty else rdp.delta(terms, epsilon)
+        return analytic.delta(terms.mu, epsilon)
+    return pld.delta(terms, epsilon) if exact else rdp.delta(terms, epsilon)
 
 
 def _known(accountant: str) -> str:

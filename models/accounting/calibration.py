@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from models.accounting import gaussian as exact
+from models.accounting import analytic
 from models.accounting.accountant import epsilon as epsilon_of
 from models.accounting.events import History, check_delta, check_epsilon, compose, gaussian
 from models.errors import InvalidInput
@@ -70,5 +70,5 @@ def largest_epsilon(spent: History, cap_epsilon: float, delta: float, accountant
     except InvalidInput:
         return 0.0
     if accountant == "pld":
-        return min(cap_epsilon, exact.epsilon(1 / sigma, delta) * (1 - 1e-9))
+        return min(cap_epsilon, analytic.epsilon(1 / sigma, delta) * (1 - 1e-9))
     return min(cap_epsilon, epsilon_of((gaussian(sigma),), delta, accountant) * (1 - 1e-9))

@@ -11,7 +11,7 @@ from models.accounting.events import History
 
 @dataclass(frozen=True)
 class Terms:
-    """mu: of all Gaussian releases together (accounting/gaussian.py). sampled: (q, sigma, steps). responses: (epsilon,
+    """mu: of all Gaussian releases together (accounting/analytic.py). sampled: (q, sigma, steps). responses: (epsilon,
     count) of pure releases and of what is pure of approximate ones. failure: probability that one of these fails."""
 
     mu: float
