@@ -20,7 +20,7 @@ def epsilon(history: History, delta: float, accountant: str = "pld") -> float:
     terms, exact = collect(history), _known(accountant) == "pld"
     if terms.empty:
         return 0.0
-    if exact and not terms.sampled and not terms.responses:
+    if exact and terms.only_gaussian:
         return analytic.epsilon(terms.mu, delta)
     return pld.epsilon(terms, delta) if exact else rdp.epsilon(terms, delta)
 
@@ -31,7 +31,7 @@ def delta(history: History, epsilon: float, accountant: str = "pld") -> float:
     terms, exact = collect(history), _known(accountant) == "pld"
     if terms.empty:
         return 0.0
-    if exact and not terms.sampled and not terms.responses:
+    if exact and terms.only_gaussian:
         return analytic.delta(terms.mu, epsilon)
     return pld.delta(terms, epsilon) if exact else rdp.delta(terms, epsilon)
 

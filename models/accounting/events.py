@@ -15,6 +15,7 @@ MAX_LABEL = 200
 
 _PARAMETERS: dict[str, tuple[str, ...]] = {
     "gaussian": ("sigma", "steps"),
+    "discrete_gaussian": ("sigma", "steps"),
     "sampled_gaussian": ("q", "sigma", "steps"),
     "pure": ("epsilon",),
     "approximate": ("epsilon", "delta"),
@@ -33,8 +34,9 @@ _RANGES: dict[str, tuple[float, float]] = {
 class Event:
     """One release, or `steps` releases of the same kind, each possibly chosen in view of those before it.
 
-    mechanism: "gaussian", Gaussian noise of standard deviation `sigma` times the L2 sensitivity of what is released
-    (continuous, or discrete on integers: docs/privacy.md); "sampled_gaussian", the same on a Poisson sample that holds
+    mechanism: "gaussian", Gaussian noise of standard deviation `sigma` times the L2 sensitivity of what is released;
+    "discrete_gaussian", counts with discrete Gaussian noise of parameter `sigma`, of which a unit changes at most
+    `steps`, each by one (10 tables of counts: steps 10); "sampled_gaussian", the same on a Poisson sample that holds
     each unit with probability `q` (a step of DP-SGD; sensitivity: the clipping norm); "pure", any epsilon-DP release;
     "approximate", any (epsilon, delta)-DP release. Sensitivities are under adding or removing one unit. label: words,
     what it pays for. Parameters that the mechanism has not are None. Raises InvalidInput where one is missing, too many
@@ -66,6 +68,8 @@ class Event:
             kinds = int if name == "steps" else (int, float)
             if isinstance(value, bool) or not isinstance(value, kinds):
                 raise _bad(name, f"must be a {'whole ' if name == 'steps' else ''}number")
+            if name == "sigma" and self.mechanism == "discrete_gaussian":
+                low, high = 0.1, 1e5
             if not low <= value <= high:
                 raise _bad(name, f"must lie between {low:g} and {high:g}")
             if name != "steps":
@@ -96,6 +100,11 @@ History = tuple[Event, ...]
 def gaussian(sigma: float, *, steps: int = 1, label: str = "") -> Event:
     """Gaussian noise of standard deviation sigma * sensitivity."""
     return Event("gaussian", label, sigma=sigma, steps=steps)
+
+
+def discrete_gaussian(sigma: float, counts: int, *, label: str = "") -> Event:
+    """Counts with discrete Gaussian noise, of which one unit changes `counts` by one each."""
+    return Event("discrete_gaussian", label, sigma=sigma, steps=counts)
 
 
 def sampled_gaussian(q: float, sigma: float, steps: int, *, label: str = "") -> Event:

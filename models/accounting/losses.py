@@ -58,17 +58,46 @@ def sampled_gaussian(
     return Losses(first, mass, _further(float(x[-1]), sign, q, sigma, adding=adding))
 
 
+def discrete_gaussian(sigma: float, step: float, tail: float) -> Losses:
+    """One count, changed by one, with discrete Gaussian noise: losses (2 n + 1) / (2 sigma^2), n as the noise."""
+    n, log_mass = _discrete(sigma, tail)
+    end = int(n[-1])
+    # The mass beyond either end: a geometric series that decays no faster than the truth.
+    lost = math.exp(log_mass[-1]) / math.expm1((2 * end + 1) / (2 * sigma**2))
+    mass = np.exp(log_mass)
+    mass[0] += lost
+    placed = _place((2 * n + 1) / (2 * sigma**2), mass, step)
+    return Losses(placed.first, placed.mass, lost)
+
+
 def response(epsilon: float, step: float) -> Losses:
     """Randomised response, the worst epsilon-DP mechanism (Kairouz, Oh and Viswanath 2015): two losses, +-epsilon."""
-    first, last = math.floor(-epsilon / step), math.floor(epsilon / step) + 1
-    mass = np.zeros(last - first + 1)
     share = 1 / (1 + math.exp(-epsilon))
-    for loss, p in ((epsilon, share), (-epsilon, 1 - share)):
-        place = math.floor(loss / step)
-        upper = min(1.0, max(0.0, math.expm1(place * step - loss) / math.expm1(-step)))
-        mass[place - first] += p * (1 - upper)
-        mass[place - first + 1] += p * upper
-    return Losses(first, mass, 0.0)
+    return _place(np.array([-epsilon, epsilon]), np.array([1 - share, share]), step)
+
+
+def _place(y: Array, mass: Array, step: float) -> Losses:
+    """Losses of a discrete distribution, rising, put on the grid."""
+    place = np.floor(y / step).astype(np.int64)
+    first = int(place[0])
+    upper = mass * np.clip(np.expm1(place * step - y) / math.expm1(-step), 0.0, 1.0)
+    points = int(place[-1]) - first + 2
+    lower = np.bincount(place - first, weights=mass - upper, minlength=points)
+    return Losses(first, lower + np.bincount(place - first + 1, weights=upper, minlength=points), 0.0)
+
+
+def _discrete(sigma: float, tail: float, stride: int = 1) -> tuple[Array, Array]:
+    """(whole numbers, logarithms of their probabilities); less than `tail` lies above the last."""
+    end = (math.ceil(sigma * math.sqrt(-2 * math.log(tail)) / stride) + 1) * stride
+    n = np.arange(-end, end + 1, stride)
+    log_mass = -(n**2) / (2 * sigma**2)
+    return n, log_mass - math.log(float(np.exp(log_mass).sum()))
+
+
+def sketch_discrete(sigma: float, tail: float) -> tuple[Array, Array]:
+    """`sketch` of a discrete Gaussian count."""
+    n, log_mass = _discrete(sigma, tail, max(1, int(sigma / 20)))
+    return (2 * n + 1) / (2 * sigma**2), log_mass
 
 
 def sketch(q: float, sigma: float, tail: float, *, adding: bool, points: int = 1_000) -> tuple[Array, Array]:

@@ -58,7 +58,7 @@ def delta(terms: Terms, epsilon_: float) -> float:
 
 def _basic(terms: Terms) -> float:
     """Sum of the epsilons of pure releases, if there are no others."""
-    pure = terms.mu == 0 and not terms.sampled
+    pure = terms.mu == 0 and not terms.sampled and not terms.discrete
     return math.fsum(epsilon_ * count for epsilon_, count in terms.responses) if pure else math.inf
 
 
@@ -92,6 +92,7 @@ class _Sketch:
         self.parts: list[tuple[int, Array, Array]] = []
         for q, sigma, steps in terms.sampled:
             self.parts.append((steps, *losses.sketch(q, sigma, tail / steps, adding=adding)))
+        self.parts.extend((count, *losses.sketch_discrete(sigma, tail / count)) for sigma, count in terms.discrete)
         for epsilon_, count in terms.responses:
             share = math.log1p(math.exp(-epsilon_))
             self.parts.append((count, np.array([epsilon_, -epsilon_]), np.array([-share, -epsilon_ - share])))
@@ -264,5 +265,7 @@ def _parts(terms: Terms, plan: _Plan, adding: bool) -> list[tuple[int, Losses]]:
     for (q, sigma, steps), floor in zip(terms.sampled, plan.floors, strict=False):
         part = losses.sampled_gaussian(q, sigma, plan.step, plan.tail / steps, adding=adding, floor=floor)
         parts.append((steps, part))
+    for sigma, count in terms.discrete:
+        parts.append((count, losses.discrete_gaussian(sigma, plan.step, plan.tail / count)))
     parts.extend((count, losses.response(epsilon_, plan.step)) for epsilon_, count in terms.responses)
     return parts

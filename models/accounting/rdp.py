@@ -47,7 +47,8 @@ def delta(terms: Terms, epsilon_: float) -> float:
 
 def _total(terms: Terms, order: float) -> float:
     """Divergence of that order of everything together: they add up."""
-    total = order * terms.mu**2 / 2
+    # Discrete Gaussian: no more than the continuous one (Canonne, Kamath and Steinke 2020, theorem 4).
+    total = order / 2 * (terms.mu**2 + sum(counts / sigma**2 for sigma, counts in terms.discrete))
     total += sum(steps * sampled_gaussian(q, sigma, order) for q, sigma, steps in terms.sampled)
     return total + sum(count * randomised_response(epsilon_, order) for epsilon_, count in terms.responses)
 

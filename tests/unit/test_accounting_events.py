@@ -12,6 +12,7 @@ from models.accounting import (
     Event,
     approximate,
     compose,
+    discrete_gaussian,
     gaussian,
     history_from_json,
     history_to_json,
@@ -21,7 +22,8 @@ from models.accounting import (
 from models.errors import InvalidInput
 
 HISTORY = (
-    gaussian(20.0, label="all pairs"),
+    discrete_gaussian(20.0, 78, label="all pairs"),
+    gaussian(20.0, label="means"),
     sampled_gaussian(0.01, 1.1, 200, label="refinement"),
     pure(0.1, label="bounds of age"),
     approximate(0.05, 1e-10, label="labels of occupation"),
@@ -72,6 +74,7 @@ def test_compose_keeps_every_event() -> None:
         {"mechanism": "gaussian", "sigma": 1.0, "label": 3},
         {"mechanism": "gaussian", "sigma": 1.0, "label": "x" * 201},
         {"mechanism": "gaussian", "sigma": 1.0, "label": "two\nlines"},
+        {"mechanism": "discrete_gaussian", "sigma": 1e6},
         {"mechanism": "sampled_gaussian", "sigma": 1.0, "steps": 10},
         {"mechanism": "sampled_gaussian", "sigma": 1.0, "steps": 10, "q": 0},
         {"mechanism": "sampled_gaussian", "sigma": 1.0, "steps": 10, "q": 1.1},

@@ -9,7 +9,18 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import binom
 
-from models.accounting import analytic, approximate, calibrate, delta, epsilon, gaussian, pld, pure, sampled_gaussian
+from models.accounting import (
+    analytic,
+    approximate,
+    calibrate,
+    delta,
+    discrete_gaussian,
+    epsilon,
+    gaussian,
+    pld,
+    pure,
+    sampled_gaussian,
+)
 from models.accounting.terms import Terms
 from models.errors import InvalidInput
 
@@ -65,6 +76,31 @@ def test_randomised_responses_are_just_above_the_binomial() -> None:
     assert exact(found - 2e-3) > d
 
 
+@pytest.mark.parametrize(("sigma", "counts"), [(0.5, 1), (1.0, 1), (1.0, 3), (5.0, 1), (5.0, 4)])
+def test_discrete_gaussian_counts_are_just_above_the_sum_over_outputs(sigma: float, counts: int) -> None:
+    n = np.arange(-200, 201)
+    one = np.exp(-(n**2) / (2 * sigma**2))
+    mass = np.array([1.0])
+    for _ in range(counts):
+        mass = np.convolve(mass, one / one.sum())
+    noise = np.arange(len(mass)) - 200 * counts
+    loss = (2 * noise + counts) / (2 * sigma**2)
+    history = (discrete_gaussian(sigma, counts),)
+    for eps in (0.06, 0.51, 2.1, 5.7):
+        exact = float(np.sum(mass * np.maximum(0.0, -np.expm1(np.minimum(eps - loss, 0.0)))))
+        if exact > 1e-13:
+            assert 1 - 1e-4 * (exact < 1e-11) <= delta(history, eps) / exact <= 1 + 2e-2
+
+
+def test_the_continuous_formula_is_too_good_for_a_discrete_count_and_fits_many() -> None:
+    assert epsilon((discrete_gaussian(1.0, 1),), 1e-9) > 1.02 * epsilon((gaussian(1.0),), 1e-9)
+    many = epsilon((discrete_gaussian(20.0, 78),), 1e-9)
+    assert many == pytest.approx(epsilon((gaussian(20.0 / 78**0.5),), 1e-9), rel=1e-4)
+    assert many < epsilon((discrete_gaussian(20.0, 78),), 1e-9, "rdp")
+    apart = (discrete_gaussian(20.0, 38), discrete_gaussian(20.0, 40))
+    assert epsilon(apart, 1e-9) == many
+
+
 def test_pure_releases_cost_at_most_their_sum() -> None:
     assert epsilon((pure(0.2), pure(0.3)), 1e-9) <= 0.5
     assert delta((pure(0.2), pure(0.3)), 0.5) == 0.0
@@ -93,7 +129,13 @@ def test_order_does_not_matter_to_the_last_bit() -> None:
     assert epsilon(events, 1e-9) == epsilon(events[::-1], 1e-9)
 
 
-MIXED = (gaussian(9.0), sampled_gaussian(0.05, 2.0, 200), pure(0.05), approximate(0.02, 1e-11))
+MIXED = (
+    discrete_gaussian(60.0, 40),
+    sampled_gaussian(0.05, 2.0, 200),
+    gaussian(20.0),
+    pure(0.05),
+    approximate(0.02, 1e-11),
+)
 
 
 @pytest.mark.parametrize("history", [MIXED, MIXED[:1], MIXED[1:2], (sampled_gaussian(0.001, 0.6, 5_000),)])
@@ -106,7 +148,7 @@ def test_epsilon_and_delta_are_inverse(history: tuple, d: float, accountant: str
 @pytest.mark.parametrize("d", DELTAS)
 def test_the_whole_costs_more_than_its_parts_and_renyi_more_than_that(d: float) -> None:
     tight = epsilon(MIXED, d)
-    assert all(tight > epsilon((event,), d) for event in MIXED[:3])
+    assert all(tight > epsilon((event,), d) for event in MIXED[:4])
     assert tight < epsilon(MIXED, d, "rdp") < 1.3 * tight
 
 
