@@ -1,0 +1,1 @@
+"""Differential privacy: mechanisms and their noise. What they cost is in models/accounting."""
