@@ -12,7 +12,7 @@ from models.errors import InvalidInput
 
 PRECISION = 1e-4
 """Relative width to which the noise scale is found."""
-_LOWEST, _HIGHEST = 2.0**-9, 2.0**30
+_LOWEST, _HIGHEST = 2.0**-40, 2.0**30
 
 
 def fits(history: History, epsilon: float, delta: float, accountant: str = "pld") -> bool:
@@ -36,13 +36,25 @@ def calibrate(
     check_epsilon(epsilon)
     check_delta(delta)
 
+    refusals: list[InvalidInput] = []
+    built = False
+
     def fit(scale: float) -> bool:
-        return fits(compose(spent, build(scale)), epsilon, delta, accountant)
+        nonlocal built
+        try:
+            planned = build(scale)
+        except InvalidInput as error:  # beyond what an event may have at this scale
+            refusals.append(error)
+            return False
+        built = True
+        return fits(compose(spent, planned), epsilon, delta, accountant)
 
     high = 1.0
     while not fit(high):
         high *= 4
         if high > _HIGHEST:
+            if not built:
+                raise refusals[-1]
             raise InvalidInput(
                 f"No amount of noise keeps this within epsilon {epsilon:g} at delta {delta:g}.",
                 hint="Ask for more epsilon, or spend less on releases whose cost is fixed.",

@@ -2,9 +2,9 @@
 
 A mechanism's worst pair of output distributions (P, Q) has the loss y = log(dP / dQ), distributed as under P. The mass
 with losses between two grid points goes to these two, split so that its P-mass and its Q-mass both stay (Doroshenko,
-Ghazi, Kamath, Kumar and Manurangsi 2022, "Connect the dots", theorem 3.3: the hockey-stick curve becomes the chords
-between its values on the grid, hence an upper bound, and one that composes). Mass below the grid goes up to its first
-point; mass above counts as lost.
+Ghazi, Kamath, Kumar and Manurangsi 2022, "Connect the dots": the hockey-stick curve becomes the chords between its
+values on the grid, hence an upper bound, and one that composes). Mass below the grid goes up to its first point; mass
+above counts as lost.
 
 Adding a unit and removing it are different pairs: `adding` swaps P and Q of the sampled Gaussian (Zhu, Dong and Wang
 2022; Poisson sampling: the pair is N(0, sigma^2) and (1 - q) N(0, sigma^2) + q N(1, sigma^2)).

@@ -35,7 +35,7 @@ TOLERANCE = 3e-5
 """What the grid may add to epsilon, about, as a share of it."""
 SHARE = 1e-6
 """What each truncation may add to delta, as a share of it."""
-_SMALLEST, _LARGEST = 2**11, 2**21
+_SMALLEST, _LARGEST = 2**11, 2**19
 """Points of the FFT."""
 _OVERFLOW = 600.0
 """Exponents are cut here; a delta that this touches is above 1 in any case."""
@@ -78,7 +78,7 @@ def _delta(terms: Terms, epsilon_: float, adding: bool) -> float:
         sketch = _Sketch(terms, tail, adding)
         best = min(best, _compose(terms, _plan(sketch, sketch.tilt(epsilon_), epsilon_), adding).delta(epsilon_))
         # Tails were cut by a guess at delta; again, where it was far off.
-        if 1e-3 * best * SHARE <= tail <= 10 * best * SHARE:
+        if best > 1e-3 or 1e-3 * best * SHARE <= tail <= 10 * best * SHARE:
             break
         tail = max(best * SHARE, 1e-300)
     return best

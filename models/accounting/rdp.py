@@ -21,6 +21,8 @@ ORDERS += tuple(1024 * 2 ** (k / 4) for k in range(1, 60))
 """Any order gives a valid bound; these lie close enough together that another would not be better by a part in 1000."""
 _LONG = 1024.0
 """Sampled Gaussian: orders beyond are not tried."""
+_POINTS = 100_000
+"""Nor are orders that need more points of the integrand, which is where sigma is tiny."""
 
 
 def epsilon(terms: Terms, delta: float) -> float:
@@ -78,6 +80,8 @@ def sampled_gaussian(q: float, sigma: float, order: float) -> float:
         terms = binomial + k * math.log(q) + (order - k) * math.log1p(-q) + k * (k - 1) / (2 * sigma**2)
         return max(0.0, float(logsumexp(terms))) / (order - 1)
     step = min(sigma, math.pi * sigma**2) / 20
+    if order + 28 * sigma > _POINTS * step:
+        return math.inf
     z = np.arange(-14 * sigma, order + 14 * sigma, step)
     ratio = np.logaddexp(math.log1p(-q), math.log(q) + (2 * z - 1) / (2 * sigma**2))
     terms = order * ratio - z**2 / (2 * sigma**2) + math.log(step / (sigma * math.sqrt(2 * math.pi)))

@@ -2,7 +2,17 @@
 
 import pytest
 
-from models.accounting import History, calibrate, epsilon, fits, gaussian, largest_epsilon, pure
+from models.accounting import (
+    History,
+    calibrate,
+    discrete_gaussian,
+    epsilon,
+    fits,
+    gaussian,
+    largest_epsilon,
+    pure,
+    sampled_gaussian,
+)
 from models.errors import InvalidInput
 
 
@@ -32,6 +42,17 @@ def test_spent_counts() -> None:
 def test_fixed_costs_beyond_the_budget_are_refused() -> None:
     with pytest.raises(InvalidInput, match="No amount of noise"):
         calibrate(lambda scale: (pure(2.0), gaussian(scale)), 1.0, 1e-9)
+
+
+def test_scales_beyond_what_an_event_may_have_are_passed_over() -> None:
+    def build(scale: float) -> History:
+        return (discrete_gaussian(100 * scale, 1),)
+
+    assert calibrate(build, 1e4, 1e-9) == pytest.approx(0.001, rel=1e-3)  # sigma .1, the least there is
+    with pytest.raises(InvalidInput, match="No amount of noise"):
+        calibrate(build, 1e-6, 1e-9)
+    with pytest.raises(InvalidInput, match="'q'"):
+        calibrate(lambda scale: (sampled_gaussian(2.0, scale, 1),), 1.0, 1e-9)
 
 
 def test_largest_epsilon_fits_and_more_does_not() -> None:

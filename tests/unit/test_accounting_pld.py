@@ -199,3 +199,18 @@ def test_bad_epsilons_are_refused(eps: float) -> None:
 def test_unknown_accountants_are_refused() -> None:
     with pytest.raises(InvalidInput, match="pld, rdp"):
         epsilon(MIXED, 1e-9, "moments")
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        (sampled_gaussian(0.5, 1e-3, 10**9),),
+        (sampled_gaussian(1e-12, 1e-3, 10**9), gaussian(1e12)),
+        (discrete_gaussian(1e5, 10**9), pure(1e6), approximate(1e-12, 1e-300)),
+    ],
+)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_absurd_parameters_are_bounded_too(history: tuple) -> None:
+    found = epsilon(history, 1e-9)
+    assert 0 <= found <= epsilon(history, 1e-9, "rdp")
+    assert 0 <= delta(history, 1.0) <= 1
