@@ -69,7 +69,7 @@ class Event:
             if isinstance(value, bool) or not isinstance(value, kinds):
                 raise _bad(name, f"must be a {'whole ' if name == 'steps' else ''}number")
             if name == "sigma" and self.mechanism == "discrete_gaussian":
-                low, high = 0.1, 1e5
+                low, high = 0.25, 1e5
             if not low <= value <= high:
                 raise _bad(name, f"must lie between {low:g} and {high:g}")
             if name != "steps":

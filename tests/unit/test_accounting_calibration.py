@@ -48,7 +48,7 @@ def test_scales_beyond_what_an_event_may_have_are_passed_over() -> None:
     def build(scale: float) -> History:
         return (discrete_gaussian(100 * scale, 1),)
 
-    assert calibrate(build, 1e4, 1e-9) == pytest.approx(0.001, rel=1e-3)  # sigma .1, the least there is
+    assert calibrate(build, 60.0, 1e-9) == pytest.approx(0.0025, rel=1e-3)  # sigma .25, the least there is
     with pytest.raises(InvalidInput, match="No amount of noise"):
         calibrate(build, 1e-6, 1e-9)
     with pytest.raises(InvalidInput, match="'q'"):
