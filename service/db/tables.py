@@ -249,3 +249,84 @@ class AuditEvent(Base):
     object_id: Mapped[str] = mapped_column(Id)
     created_at: Mapped[float] = mapped_column(Double, server_default=epoch_now())
     __table_args__ = (Index(None, "tenant_id", "id"),)
+
+
+class PrivacyBudget(Base):
+    """What a dataset may spend, as its custodian set it: epsilon at delta. A change is a new row (the database refuses
+    others). No foreign key to the dataset, here and in the ledger: they outlive it, and hold no value of it.
+
+    seq: its place in the ledger. unit: row, or key, the rows of one value of unit_column, at most rows_per_unit.
+    rows_at_most: how many rows the table has at most, made public. epsilon_after: spent so far, at this delta.
+    """
+
+    __tablename__ = "privacy_budgets"
+    id: Mapped[int] = mapped_column(AutoInt, primary_key=True, autoincrement=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    dataset_id: Mapped[str] = mapped_column(Id)
+    seq: Mapped[int]
+    epsilon: Mapped[float] = mapped_column(Double)
+    delta: Mapped[float] = mapped_column(Double)
+    unit: Mapped[str] = mapped_column(String(10))
+    unit_column: Mapped[str | None] = mapped_column(Text)
+    rows_per_unit: Mapped[int]
+    rows_at_most: Mapped[int] = mapped_column(BigInt)
+    epsilon_after: Mapped[float] = mapped_column(Double)
+    key_id: Mapped[str | None] = mapped_column(Id)
+    created_at: Mapped[float] = mapped_column(Double, server_default=epoch_now())
+    __table_args__ = (
+        CheckConstraint("epsilon > 0 AND delta > 0 AND delta < 1", name="bounds"),
+        CheckConstraint("unit IN ('row', 'key') AND (unit = 'key') = (unit_column IS NOT NULL)", name="unit"),
+        CheckConstraint("rows_per_unit >= 1 AND rows_at_most >= 1", name="rows"),
+        UniqueConstraint("dataset_id", "seq"),
+    )
+
+
+class LedgerEntry(Base):
+    """Append-only: the database refuses to change or delete one.
+
+    kind: reserve (a job may spend `history`), settle (it has), release (it has not, and will not), close (the dataset
+    was deleted). seq counts from 1 in each dataset, budgets included. ends: seq of the reservation that a settle or
+    release ends, each once. epsilon_after: of all that is reserved and settled after this entry, at `delta`. key_id:
+    who asked for it; attempt: of the job, where a worker's word or the job's end did.
+    """
+
+    __tablename__ = "ledger_entries"
+    id: Mapped[int] = mapped_column(AutoInt, primary_key=True, autoincrement=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    dataset_id: Mapped[str] = mapped_column(Id)
+    seq: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(10))
+    account: Mapped[str | None] = mapped_column(String(12))
+    job_id: Mapped[str | None] = mapped_column(Id, index=True)
+    ends: Mapped[int | None]
+    history: Mapped[list[dict[str, Any]]] = mapped_column(Json)
+    delta: Mapped[float] = mapped_column(Double)
+    epsilon_after: Mapped[float] = mapped_column(Double)
+    key_id: Mapped[str | None] = mapped_column(Id)
+    attempt: Mapped[int | None]
+    created_at: Mapped[float] = mapped_column(Double, server_default=epoch_now())
+    __table_args__ = (
+        CheckConstraint("kind IN ('reserve', 'settle', 'release', 'close')", name="kind"),
+        CheckConstraint("account IS NULL OR account IN ('domain', 'fit', 'evaluation')", name="account"),
+        CheckConstraint("(kind IN ('settle', 'release')) = (ends IS NOT NULL)", name="ends"),
+        CheckConstraint("(kind = 'close') = (account IS NULL)", name="close"),
+        UniqueConstraint("dataset_id", "seq"),
+        UniqueConstraint("dataset_id", "ends"),
+        UniqueConstraint("job_id", "account", "kind"),
+    )
+
+
+class LedgerHead(Base):
+    """Where a dataset's ledger stands: the row that writers lock, and the sum of its entries (a test adds them up).
+
+    seq: of the newest entry or budget. spent: histories by state and account (service.privacy.spent). epsilon: of all
+    of it at the budget's delta. closed_at: when the dataset was deleted.
+    """
+
+    __tablename__ = "ledger_heads"
+    dataset_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    seq: Mapped[int] = mapped_column(default=0)
+    spent: Mapped[dict[str, Any]] = mapped_column(Json)
+    epsilon: Mapped[float] = mapped_column(Double, default=0.0)
+    closed_at: Mapped[float | None] = mapped_column(Double)
