@@ -1,7 +1,7 @@
 """Idempotency-Key: the same key and request give the same resource, however often they are sent.
 
-Both calls belong into the one transaction that creates the resource; the primary key (tenant, key) makes two racing
-requests queue up behind each other.
+`claim` and `settle` belong into the one transaction that creates the resource; the primary key (tenant, key) makes two
+racing requests queue up behind each other.
 """
 
 from __future__ import annotations
@@ -32,7 +32,16 @@ def claim(session: Session, tenant_id: str, key: str, request: str) -> str | Non
     session.execute(
         insert(Idempotency).values(tenant_id=tenant_id, key=key, fingerprint=request).on_conflict_do_nothing()
     )
-    row = session.get_one(Idempotency, (tenant_id, key))
+    return _resource(session.get_one(Idempotency, (tenant_id, key)), request)
+
+
+def find(session: Session, tenant_id: str, key: str, request: str) -> str | None:
+    """As `claim`, but None also where the key is new: nothing is written."""
+    row = session.get(Idempotency, (tenant_id, key))
+    return None if row is None else _resource(row, request)
+
+
+def _resource(row: Idempotency, request: str) -> str | None:
     if row.fingerprint != request:
         raise Conflict(
             "This Idempotency-Key was used for another request.",

@@ -128,7 +128,7 @@ class Execution:
         elif kind == "checkpoint":
             archive = folder / "out" / Path(message["file"]).name
             try:
-                save_checkpoint(self.claim, archive, self.database, self.store)
+                save_checkpoint(self.claim, archive, self.recorder, self.database, self.store)
             except SQLAlchemyError as error:
                 log.warning("%s: checkpoint not kept: %s", self.claim.id, type(error).__name__)
                 archive.unlink(missing_ok=True)
@@ -138,13 +138,7 @@ class Execution:
             report.problem = dict(message["problem"])
 
     def _fail(self, problem: Mapping[str, Any]) -> None:
-        steps, events = self.recorder.take()
-
-        def write(session: Session) -> list[str]:
-            lifecycle.record(session, self.claim, steps, events)
-            return lifecycle.fail(session, self.claim, problem)
-
-        self._end(write)
+        self._end(lambda session: lifecycle.fail(session, self.claim, problem), whole=True)
 
     def _crash(self, problem: PopulaceError) -> None:
         self._end(lambda session: lifecycle.crashed(session, self.claim, problem))
@@ -152,25 +146,36 @@ class Execution:
     def _release(self) -> None:
         self._end(lambda session: lifecycle.release(session, self.claim))
 
-    def _end(self, write: Callable[[Session], list[str]]) -> None:
-        """One last fenced transaction; `write` answers blobs to delete."""
+    def _end(self, write: Callable[[Session], list[str]], *, whole: bool = False) -> None:
+        """One last fenced transaction; `write` answers blobs to delete.
+
+        whole: with all that the child said, else only with what it said of the privacy budget.
+        """
+        steps, events = self.watch.unwritten()
 
         def commit() -> list[str]:
             with self.database.write() as session:
+                if whole:
+                    lifecycle.record(session, self.claim, steps, events)
+                else:
+                    lifecycle.charge(session, self.claim, events)
                 return write(session)
 
         try:
             blobs = patiently(commit, self.settings.lease_seconds)
         except FencedError:
+            self.recorder.put_back(steps, events)
             self._fenced()
         else:
             delete_blobs(self.store, blobs)
 
     def _fenced(self) -> None:
         """The job is not ours to write any more; if that is because someone cancelled it, confirm that it stopped."""
+        _, events = self.watch.unwritten()
 
         def confirm() -> list[str]:
             with self.database.write() as session:
+                lifecycle.charge(session, self.claim, events)
                 return lifecycle.cancelled(session, self.claim)
 
         try:

@@ -77,20 +77,27 @@ def publish(
     try:
         retired = patiently(commit, patience)
     except FencedError:
+        recorder.put_back(steps, events)
         if tries == 1:  # later, a commit whose answer was lost may have published them: the sweep knows
             delete_blobs(store, list(blobs.values()))
         raise
     delete_blobs(store, retired)
 
 
-def save_checkpoint(claim: Claim, archive: Path, database: Database, store: BlobStore) -> None:
-    """Keep a packed checkpoint; the one before it goes. Raises FencedError."""
+def save_checkpoint(claim: Claim, archive: Path, recorder: Recorder, database: Database, store: BlobStore) -> None:
+    """Keep a packed checkpoint, after what was said before it; the one before it goes. Raises FencedError."""
     blob_id = _upload(store, archive)
     archive.unlink()
+    steps, events = recorder.take()
     try:
         with database.write() as session:
+            lifecycle.record(session, claim, steps, events)
             retired = lifecycle.save_checkpoint(session, claim, blob_id)
     except FencedError:
+        recorder.put_back(steps, events)
         delete_blobs(store, [blob_id])
+        raise
+    except BaseException:
+        recorder.put_back(steps, events)
         raise
     delete_blobs(store, retired)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.db.session import Database
 from service.jobs import lifecycle
-from service.jobs.lifecycle import Claim, FencedError
+from service.jobs.lifecycle import Claim, Event, FencedError, StepReport
 from service.settings import Settings
 from worker.child import Child
 from worker.limits import job_memory, resident
@@ -39,6 +39,7 @@ class Watch:
         self._stopping = stopping
         self._done = threading.Event()
         self._lock = threading.Lock()
+        self._talking = threading.Lock()
         self._memory = job_memory(settings)
         self._began = self._beat = self._talked = time.monotonic()
         self._lease_until = self._beat + settings.lease_seconds
@@ -57,6 +58,11 @@ class Watch:
         with self._lock:
             self._child = None
 
+    def unwritten(self) -> tuple[dict[str, StepReport], list[Event]]:
+        """What the child said and the database does not have; this thread is not just about to write it."""
+        with self._talking:
+            return self.recorder.take()
+
     def end(self) -> None:
         self._done.set()
         self._thread.join()
@@ -72,7 +78,8 @@ class Watch:
         moment = time.monotonic()
         if moment - self._talked >= TALK_SECONDS:
             self._talked = moment
-            reason = self._talk(moment)
+            with self._talking:
+                reason = self._talk(moment)
             if reason is not None:
                 return reason
         with self._lock:
@@ -102,7 +109,10 @@ class Watch:
             if state == "running" and (steps or events):
                 with self.database.write() as session:
                     lifecycle.record(session, self.claim, steps, events)
+            else:
+                self.recorder.put_back(steps, events)  # a cancelled job's last words may cost privacy budget
         except FencedError:
+            self.recorder.put_back(steps, events)
             return None  # the next look tells whether it is cancelled or lost
         except SQLAlchemyError as error:
             self.recorder.put_back(steps, events)

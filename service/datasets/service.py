@@ -19,6 +19,7 @@ from service.db.session import Database
 from service.db.tables import Dataset
 from service.jobs.service import enqueue_profile
 from service.paging import Page, iso, newest
+from service.privacy import ledger
 from service.security.principal import Principal
 from service.settings import Settings
 from service.storage import BlobStore
@@ -139,7 +140,10 @@ def upload_bytes(
 
 
 def delete(database: Database, store: BlobStore, caller: Principal, dataset_id: str) -> None:
-    """Delete it with all that was derived from it. Raises NotFound, Conflict while jobs work on it."""
+    """Delete it with all that was derived from it. Raises NotFound, Conflict while jobs work on it.
+
+    Its privacy ledger stays, closed: what has left about its people does not come back.
+    """
     with database.write() as session:
         dataset = find(session, caller, dataset_id)
         if jobs := repository.working_jobs(session, dataset_id):
@@ -149,5 +153,6 @@ def delete(database: Database, store: BlobStore, caller: Principal, dataset_id: 
                 code="dataset_in_use",
             )
         blobs = repository.remove(session, dataset)
+        ledger.close(session, dataset_id, caller.key_id)
         audit.record(session, caller, "dataset.delete", dataset_id)
     store.delete(blobs)

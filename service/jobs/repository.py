@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.progress import STEPS
 from service.db.base import new_id
-from service.db.tables import Job, JobEvent, JobStep, Synthesizer
+from service.db.tables import Dataset, Job, JobEvent, JobStep, Synthesizer
 from service.jobs.lifecycle.types import QUEUE_OF, Event, emit, now
 
 
@@ -90,6 +90,13 @@ def count_events(session: Session, job_id: str) -> int:
 def profile_job_id(session: Session, dataset_id: str) -> str | None:
     query = select(Job.id).where(Job.dataset_id == dataset_id, Job.kind == "profile")
     return session.execute(query).scalar_one_or_none()
+
+
+def has_schema(session: Session, dataset_id: str | None, version: int) -> bool:
+    """Whether the dataset is there, with this version of its schema."""
+    return (
+        session.execute(select(Dataset.schema_version).where(Dataset.id == dataset_id)).scalar_one_or_none() == version
+    )
 
 
 def made_by(session: Session, job_id: str) -> Job:

@@ -44,8 +44,7 @@ def create(
         with database.read() as session:
             plan = service.dry_run(session, caller.tenant_id, body, settings)
         return JSONResponse(plan.model_dump())
-    with database.write() as session:
-        job, queue = service.create(session, caller, body, settings, idempotency_key)
+    job, queue = service.submit(database, caller, body, settings, idempotency_key)
     if queue is not None:
         hint.send(queue, job.spec.get("shards", 1))
     return JSONResponse(job.model_dump(), status_code=202 if queue else 200, headers={"Location": f"/v1/jobs/{job.id}"})

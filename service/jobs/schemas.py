@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
+from service.privacy.schemas import PrivacyRequest
+
 MAX_SEED = 2**32 - 1
 
 Rows = Annotated[StrictInt, Field(ge=1, description="Rows of the sample.")]
@@ -47,7 +49,7 @@ class SynthesizeRequest(_Request):
     options: dict[str, Any] = Field({}, description="Of the generator, by name.")
     options_from: str | None = Field(None, description="Id of a tune job whose best options are taken.")
     name: str | None = Field(None, max_length=200)
-    privacy: Any = Field(None, description="Not in this release.")
+    privacy: PrivacyRequest | None = Field(None, description="Not in this release: refused.")
 
 
 class ImputeRequest(_Request):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy.orm import Session
 
 from models.errors import NotFound
@@ -10,11 +12,15 @@ from service.db.session import Database
 from service.db.tables import Job
 from service.jobs import lifecycle, repository
 from service.jobs.estimates import estimate
-from service.jobs.schemas import DryRun, EventOut, JobOut, JobRequest
+from service.jobs.schemas import DryRun, EventOut, JobOut, JobRequest, SynthesizeRequest
 from service.jobs.shards import ranges
 from service.jobs.specs import Resolved, resolve
 from service.jobs.views import event_out, job_out, shown_spec
 from service.paging import Page, newest
+from service.privacy import ledger
+from service.privacy.errors import StaleQuote
+from service.privacy.ledger import Quote
+from service.privacy.reserving import with_reservation
 from service.security.principal import Principal
 from service.settings import Settings
 from service.storage import BlobStore
@@ -59,16 +65,66 @@ def enqueue(session: Session, tenant_id: str, resolved: Resolved, settings: Sett
     return job
 
 
-def create(
-    session: Session, caller: Principal, request: JobRequest, settings: Settings, key: str | None
+def submit(
+    database: Database, caller: Principal, request: JobRequest, settings: Settings, key: str | None
 ) -> tuple[JobOut, str | None]:
-    """Check and enqueue -> (job, queue to hint at after commit; None if this Idempotency-Key made the job before)."""
-    tenant_id = caller.tenant_id
+    """Check and enqueue -> (job, queue to hint at after commit; None if this Idempotency-Key made the job before).
+
+    A job that spends privacy budget reserves it in the transaction that makes the job.
+    """
+
+    def plan(session: Session) -> Resolved:
+        return resolve(session, caller.tenant_id, request, settings)
+
+    private = isinstance(request, SynthesizeRequest) and request.privacy is not None
+    asked = idempotency.fingerprint(["jobs", request.model_dump()])
+    return place(database, caller, plan, settings, key=key, asked=asked, private=private)
+
+
+def place(
+    database: Database,
+    caller: Principal,
+    plan: Callable[[Session], Resolved],
+    settings: Settings,
+    *,
+    key: str | None,
+    asked: str,
+    private: bool,
+) -> tuple[JobOut, str | None]:
+    """Enqueue what `plan` answers, with the privacy budget that it needs if it is private. asked: fingerprint of the
+    request. Answers as `submit`. Raises what `plan` raises, NoBudget and BudgetExceeded.
+    """
+    if not private:
+        with database.write() as session:
+            return _create(session, caller, plan, settings, key, asked)
     if key is not None:
-        asked = idempotency.fingerprint(["jobs", request.model_dump()])
-        if (earlier := idempotency.claim(session, tenant_id, key, asked)) is not None:
-            return get(session, tenant_id, earlier), None
-    job = enqueue(session, tenant_id, resolve(session, tenant_id, request, settings), settings)
+        with database.read() as session:  # the budget may be spent by the very job that is asked for again
+            if (earlier := idempotency.find(session, caller.tenant_id, key, asked)) is not None:
+                return get(session, caller.tenant_id, earlier), None
+
+    def work(session: Session, resolved: Resolved, quote: Quote, insist: bool) -> tuple[JobOut, str | None]:
+        if not repository.has_schema(session, resolved.dataset_id, resolved.spec["schema_version"]):
+            raise StaleQuote(resolved.dataset_id)
+        job, queue = _create(session, caller, lambda _: resolved, settings, key, asked)
+        if queue is not None:  # last: others wait for the ledger's lock
+            ledger.reserve(session, quote, job.id, caller.key_id, insist=insist)
+        return job, queue
+
+    return with_reservation(database, plan, work)
+
+
+def _create(
+    session: Session,
+    caller: Principal,
+    plan: Callable[[Session], Resolved],
+    settings: Settings,
+    key: str | None,
+    asked: str,
+) -> tuple[JobOut, str | None]:
+    tenant_id = caller.tenant_id
+    if key is not None and (earlier := idempotency.claim(session, tenant_id, key, asked)) is not None:
+        return get(session, tenant_id, earlier), None
+    job = enqueue(session, tenant_id, plan(session), settings)
     if key is not None:
         idempotency.settle(session, tenant_id, key, job.id)
     # An imputation hands out real records: the log tells it from a sample.

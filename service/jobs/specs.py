@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -29,6 +29,8 @@ from service.jobs.schemas import (
     TuneRequest,
 )
 from service.jobs.tuned import tuned_options
+from service.privacy import plans
+from service.privacy.spent import Shares
 from service.settings import Settings
 
 FAST_PAYS = 500_000
@@ -39,7 +41,8 @@ FAST_PAYS = 500_000
 class Resolved:
     """A job that can be enqueued. spec["schema"] freezes the schema: a later change must not alter a running job.
 
-    rows, columns: of its sample. table_rows: of the real table, where it reads one.
+    rows, columns: of its sample. table_rows: of the real table, where it reads one. shares: what it spends of the
+    dataset's privacy budget, by account; with any, spec has the schema_version.
     """
 
     kind: str
@@ -50,6 +53,7 @@ class Resolved:
     synthesizer_id: str | None = None
     sample_id: str | None = None
     table_rows: int | None = None
+    shares: Shares = field(default_factory=dict)
 
 
 def resolve(session: Session, tenant_id: str, request: JobRequest, settings: Settings) -> Resolved:
@@ -65,15 +69,11 @@ def resolve(session: Session, tenant_id: str, request: JobRequest, settings: Set
 
 def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, settings: Settings) -> Resolved:
     if request.privacy is not None:
-        raise InvalidInput(
-            "Differential privacy is not in this release.",
-            hint="Leave `privacy` out.",
-            errors=[Detail(("body", "privacy"), "not in this release")],
-            code="privacy_unavailable",
-        )
+        plans.check_available()
     dataset = ready_dataset(session, tenant_id, request.dataset_id)
     schema = schema_from_json(dataset.schema)
     _check_target(request.target, schema)
+    shares = _shares(session, request, schema)
     balance = _balance(request, schema)
     rows = request.rows or min(dataset.row_count or 1, settings.max_sample_rows)
     _check_rows(rows, settings)
@@ -100,7 +100,23 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
         "schema": dataset.schema,
         "schema_version": dataset.schema_version,
     }
-    return Resolved("synthesize", spec, rows, len(schema.columns), dataset_id=dataset.id, table_rows=dataset.row_count)
+    if request.privacy is not None:
+        spec["privacy"] = request.privacy.model_dump()
+    return Resolved(
+        "synthesize",
+        spec,
+        rows,
+        len(schema.columns),
+        dataset_id=dataset.id,
+        table_rows=dataset.row_count,
+        shares=shares,
+    )
+
+
+def _shares(session: Session, request: SynthesizeRequest, schema: Schema) -> Shares:
+    if request.privacy is None:
+        return {}
+    return plans.shares_of(session, request.privacy, request.dataset_id, schema, request.options, request.options_from)
 
 
 def _tune(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:

@@ -2,6 +2,8 @@
 
 spec["plan"]: ok, error, bug, crash, hang (deaf to TERM), hog (memory), fork (leaves a grandchild). spec["ticks"]
 training steps of spec["tick"] seconds each write a checkpoint and go on from it. spec["plans"]: by number of a shard.
+spec["says"]: events of the privacy ledger that a training begins with, [[type, accounts]]; then comes the plan
+spec["then"].
 """
 
 from __future__ import annotations
@@ -74,6 +76,9 @@ def run(job: dict[str, Any], folder: Path, progress: Any) -> dict[str, Any]:
     first = 0
     if kind == "synthesize":
         progress.step("train")
+        for type, accounts in spec.get("says", []):
+            progress.event(type, {"accounts": accounts})
+        misbehave(spec.get("then", "ok"), folder)
         folder.joinpath("checkpoint").mkdir(exist_ok=True)
         state = folder / "checkpoint" / "state.json"
         first = json.loads(state.read_text())["tick"] if state.exists() else 0

@@ -19,6 +19,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 BODIES: dict[tuple[str, str], Any] = {
     ("patch", "/v1/datasets/{dataset_id}/schema"): {"columns": [{"name": "age", "maximum": 50}]},
     ("put", "/v1/datasets/{dataset_id}/schema"): {"columns": [{"name": "age", "kind": "text"}]},
+    ("put", "/v1/datasets/{dataset_id}/budget"): {"epsilon": 1, "delta": 1e-9, "rows_at_most": 10},
 }
 
 Check = Callable[..., dict[str, Any]]

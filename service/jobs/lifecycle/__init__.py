@@ -10,7 +10,7 @@ from service.jobs.lifecycle.ends import cancel, cancelled, fail
 from service.jobs.lifecycle.publish import publish
 from service.jobs.lifecycle.shards import drop_parts, split
 from service.jobs.lifecycle.types import ENDED, QUEUE_OF, Claim, Event, FencedError, StepReport
-from service.jobs.lifecycle.writes import crashed, record, save_checkpoint
+from service.jobs.lifecycle.writes import charge, crashed, record, save_checkpoint
 
 __all__ = [
     "ENDED",
@@ -23,6 +23,7 @@ __all__ = [
     "WorkerLost",
     "cancel",
     "cancelled",
+    "charge",
     "claim",
     "crashed",
     "drop_parts",

@@ -11,6 +11,7 @@ from models.errors import Cancelled, Conflict
 from service.db.tables import Dataset, Job
 from service.jobs.lifecycle import shards
 from service.jobs.lifecycle.types import ENDED, Claim, Event, emit, hold, hold_claim, now
+from service.privacy import ledger
 
 
 def end(
@@ -24,7 +25,8 @@ def end(
     """Last change of a job, with its final event. The caller holds the job.
 
     Answers blobs that nothing refers to any more, to delete after commit (if that fails, the store's sweep does it).
-    The upload of a profile job without success is rejected: nothing of its data is kept.
+    The upload of a profile job without success is rejected: nothing of its data is kept. What the job has reserved of
+    a privacy budget is settled or released.
     """
     checkpoint = job.checkpoint_blob_id
     job.state, job.ended_at, job.lease_until = state, now(session), None
@@ -32,6 +34,7 @@ def end(
     job.problem = dict(problem) if problem else None
     job.result = dict(result) if result else None
     blobs = [checkpoint] if checkpoint else []
+    ledger.finish(session, job.id, job.attempt, succeeded=state == "succeeded")
     if job.kind == "profile" and state != "succeeded" and job.dataset_id:
         blobs += reject(session, job.dataset_id, problem or Cancelled("The upload was cancelled.").to_problem())
     emit(session, job, Event("state", {"state": state, "attempt": job.attempt, "problem": problem, "result": result}))

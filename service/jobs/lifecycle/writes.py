@@ -9,11 +9,12 @@ from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from models.errors import PopulaceError
-from service.db.tables import JobEvent, JobStep
+from service.db.tables import Job, JobEvent, JobStep
 from service.jobs.lifecycle import shards
 from service.jobs.lifecycle.claims import requeue
 from service.jobs.lifecycle.ends import end
-from service.jobs.lifecycle.types import Claim, Event, StepReport, emit, hold_claim, now
+from service.jobs.lifecycle.types import HELD, Claim, Event, StepReport, emit, hold_claim, now
+from service.privacy import ledger
 
 
 def record(session: Session, claim: Claim, steps: Mapping[str, StepReport], events: Iterable[Event] = ()) -> None:
@@ -37,8 +38,30 @@ def record(session: Session, claim: Claim, steps: Mapping[str, StepReport], even
     rows = [{"job_id": job.id, "attempt": job.attempt, "type": e.type, "data": dict(e.data)} for e in events]
     if rows:
         session.execute(insert(JobEvent), rows)
+    _pay(session, job, events)
     if job.parent_id is not None:
         shards.tell_progress(session, job, events)
+
+
+def _pay(session: Session, job: Job, events: Iterable[Event]) -> None:
+    """Settle the accounts that draw noise. The caller holds the job, and its log has the events."""
+    drawn = {a for e in events if e.type == ledger.NOISE for a in ledger.accounts_in(e.data)}
+    if drawn:
+        ledger.settle(session, job.id, job.attempt, drawn)
+
+
+def charge(session: Session, claim: Claim, events: Iterable[Event]) -> None:
+    """What a child said of the privacy budget and nobody wrote down before the attempt came to its end, however it did.
+
+    As `record`, but of such events alone, and also of a job that is being cancelled. Raises FencedError.
+    """
+    said = [event for event in events if event.type in ledger.CHARGING]
+    if not said:
+        return
+    job = hold_claim(session, claim, *HELD)
+    for event in said:
+        emit(session, job, event)
+    _pay(session, job, said)
 
 
 def save_checkpoint(session: Session, claim: Claim, blob_id: str) -> list[str]:
@@ -46,6 +69,7 @@ def save_checkpoint(session: Session, claim: Claim, blob_id: str) -> list[str]:
     job = hold_claim(session, claim)
     old = job.checkpoint_blob_id
     job.checkpoint_blob_id = blob_id
+    ledger.settle_touched(session, job.id, job.attempt)
     emit(session, job, Event("checkpoint", {"attempt": job.attempt}))
     return [old] if old else []
 

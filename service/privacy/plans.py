@@ -1,0 +1,61 @@
+"""From a request for differential privacy to what it will release, which the ledger prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from models.errors import Detail, InvalidInput
+from models.schema import Schema
+from service.privacy import ledger
+from service.privacy.errors import no_budget
+from service.privacy.requests import Terms, check_request
+from service.privacy.schemas import PrivacyRequest, Unit
+from service.privacy.spent import Shares
+
+Planner = Callable[[PrivacyRequest, float, Schema, Mapping[str, Any]], Shares]
+"""(request, its delta, schema, training options) -> every release that the job will make, by account. Equal arguments
+give equal releases; rows are not looked at."""
+
+PLANNER: Planner | None = None
+"""None: this release cannot fit privately, and says so."""
+
+
+def check_available() -> None:
+    """Raises InvalidInput."""
+    if PLANNER is None:
+        raise InvalidInput(
+            "Differential privacy is not in this release.",
+            hint="Leave `privacy` out.",
+            errors=[Detail(("body", "privacy"), "not in this release")],
+            code="privacy_unavailable",
+        )
+
+
+def shares_of(
+    session: Session,
+    request: PrivacyRequest,
+    dataset_id: str,
+    schema: Schema,
+    options: Mapping[str, Any],
+    options_from: str | None,
+) -> Shares:
+    """What the job would spend. Raises NoBudget, InvalidPrivacy; that it fits is for the ledger to say."""
+    check_available()
+    assert PLANNER is not None  # noqa: S101 - it is available
+    delta = check_request(request, terms_of(session, dataset_id), schema.names, options, options_from)
+    return PLANNER(request, delta, schema, options)
+
+
+def terms_of(session: Session, dataset_id: str) -> Terms:
+    """Of the budget in force. Raises NoBudget."""
+    budget = ledger.budget_of(session, dataset_id)
+    if budget is None:
+        raise no_budget(dataset_id)
+    return Terms(budget.delta, budget.rows_at_most, unit_of(budget.unit_column, budget.rows_per_unit))
+
+
+def unit_of(column: str | None, rows: int) -> Unit | None:
+    return None if column is None else Unit(column=column, rows=rows)
