@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from populace.client import Client
     from populace.errors import ApiError
-    from populace.records import Dataset, Event, Job, Key, Page, Report, Sample, Synthesizer
+    from populace.records import Budget, Dataset, Event, Job, Key, LedgerLine, Page, Report, Sample, Synthesizer
 
 __all__ = [
     "ApiError",
+    "Budget",
     "Client",
     "Dataset",
     "Event",
     "Job",
     "Key",
+    "LedgerLine",
     "Page",
     "Report",
     "Sample",
@@ -36,7 +38,10 @@ __all__ = [
 _HOMES = {
     "Client": "populace.client",
     "ApiError": "populace.errors",
-    **dict.fromkeys(("Dataset", "Event", "Job", "Key", "Page", "Report", "Sample", "Synthesizer"), "populace.records"),
+    **dict.fromkeys(
+        ("Budget", "Dataset", "Event", "Job", "Key", "LedgerLine", "Page", "Report", "Sample", "Synthesizer"),
+        "populace.records",
+    ),
 }
 
 

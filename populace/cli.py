@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from populace.commands import datasets, jobs, keys, reports, samples, tuning
+from populace.commands import budget, datasets, jobs, keys, reports, samples, tuning
 from populace.commands.common import group
 from populace.commands.demo import demo
 from populace.commands.doctor import doctor
@@ -50,6 +50,7 @@ jobs.app.command()(tuning.tune)
 jobs.app.command()(tuning.trials)
 for name, sub in {
     "datasets": datasets.app,
+    "budget": budget.app,
     "jobs": jobs.app,
     "synthesizers": samples.synthesizers,
     "samples": samples.app,

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import httpx
 
+from populace.resources.budgets import Budgets
 from populace.resources.datasets import Datasets
 from populace.resources.jobs import Jobs
 from populace.resources.keys import Keys
@@ -57,6 +58,7 @@ class Client:
         self.has_key = key is not None
         self.base_url = self._transport.base_url
         self.datasets = Datasets(self._transport)
+        self.budgets = Budgets(self._transport)
         self.jobs = Jobs(self._transport)
         self.synthesizers = Synthesizers(self._transport)
         self.samples = Samples(self._transport)

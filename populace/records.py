@@ -138,6 +138,63 @@ class Key(Record):
     revoked_at: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What may be learnt about any one unit of a dataset: epsilon at delta. unit: None (a row) or {column, rows}.
+
+    spent: epsilon of all that is reserved or settled, composed. remaining: largest epsilon of one more release that
+    would fit. accounts: of domain, fit and evaluation {reserved, settled}; these do not add up.
+    """
+
+    dataset_id: str
+    epsilon: float
+    delta: float
+    rows_at_most: int
+    unit: Mapping[str, Any] | None = None
+    spent: float = 0.0
+    settled: float = 0.0
+    remaining: float = 0.0
+    accounts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    entries: int = 0
+    set_by: str | None = None
+    set_at: str | None = None
+    closed_at: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        names = {f.name for f in fields(cls)} - {"raw"}
+        return cls(**{k: v for k, v in raw.items() if k in names}, raw=raw)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerLine:
+    """One line of a ledger. kind: budget, reserve, settle, release or close. ends: seq of the reservation that it ends.
+
+    history: the releases it stands for. epsilon_after: spent after it, at delta. key_id: who; attempt: of the job.
+    """
+
+    seq: int
+    kind: str
+    delta: float
+    epsilon_after: float
+    account: str | None = None
+    job_id: str | None = None
+    ends: int | None = None
+    epsilon: float | None = None
+    history: tuple[Mapping[str, Any], ...] = ()
+    key_id: str | None = None
+    attempt: int | None = None
+    created_at: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        names = {f.name for f in fields(cls)} - {"raw"}
+        known = {k: v for k, v in raw.items() if k in names}
+        return cls(**{**known, "history": tuple(raw.get("history") or ())}, raw=raw)
+
+
 @dataclass(frozen=True)
 class Event:
     """One entry of a job's log. id grows; give it as `after` to go on from there."""
@@ -147,7 +204,7 @@ class Event:
     data: Mapping[str, Any]
 
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)

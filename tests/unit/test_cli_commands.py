@@ -35,6 +35,7 @@ COMMANDS = [
     "samples",
     "reports",
     "keys",
+    "budget",
 ]
 
 
