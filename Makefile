@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup browser demo test serve lint bench bench-short clean
+.PHONY: setup browser demo test serve lint bench bench-short ledger-storm clean
 
 setup: $(STAMP)
 
@@ -47,6 +47,10 @@ bench: setup
 bench-short: setup
 	$(BIN)/python -m bench.run --tables census --rows 1500 --models holdout independent ours --seeds 1 --fresh \
 	  --set ours.steps=60 --limit 120 --out build/bench/short
+
+# 32 processes submit 200 jobs each against one privacy budget, on SQLite and on Postgres. The tests have a short form.
+ledger-storm: setup
+	$(BIN)/python -m tests.resilience.ledger_storm
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
