@@ -156,8 +156,18 @@ class Estimates(BaseModel):
     sample_bytes: int = Field(description="Rough size of the sample as CSV.")
 
 
+class Spending(BaseModel):
+    """Epsilons of the dataset's ledger, at the delta of its budget."""
+
+    spent: float = Field(description="Reserved or settled so far.")
+    spent_after: float = Field(description="With this job.")
+    epsilon: float = Field(description="What may be spent.")
+    delta: float
+
+
 class DryRun(BaseModel):
     kind: str
     queue: str
     spec: dict[str, Any]
     estimates: Estimates
+    privacy: Spending | None = Field(None, description="What a private job would spend.")

@@ -12,7 +12,7 @@ from service.db.session import Database
 from service.db.tables import Job
 from service.jobs import lifecycle, repository
 from service.jobs.estimates import estimate
-from service.jobs.schemas import DryRun, EventOut, JobOut, JobRequest, SynthesizeRequest
+from service.jobs.schemas import DryRun, EventOut, JobOut, JobRequest, Spending, SynthesizeRequest
 from service.jobs.shards import ranges
 from service.jobs.specs import Resolved, resolve
 from service.jobs.views import event_out, job_out, shown_spec
@@ -134,14 +134,22 @@ def _create(
 
 
 def dry_run(session: Session, tenant_id: str, request: JobRequest, settings: Settings) -> DryRun:
-    """What `create` would start. Nothing is stored."""
+    """What `submit` would start; refused as it would be. Nothing is stored."""
     resolved = resolve(session, tenant_id, request, settings)
     return DryRun(
         kind=resolved.kind,
         queue=lifecycle.QUEUE_OF[resolved.kind],
         spec=shown_spec(resolved.spec),
         estimates=estimate(resolved),
+        privacy=_spending(session, resolved) if resolved.shares else None,
     )
+
+
+def _spending(session: Session, resolved: Resolved) -> Spending:
+    state = ledger.read(session, str(resolved.dataset_id))
+    quote = ledger.price(state, resolved.shares)
+    after = max(quote.after.values())
+    return Spending(spent=state.epsilon, spent_after=after, epsilon=state.cap, delta=state.delta)
 
 
 def view(session: Session, job: Job) -> JobOut:

@@ -73,7 +73,7 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
     dataset = ready_dataset(session, tenant_id, request.dataset_id)
     schema = schema_from_json(dataset.schema)
     _check_target(request.target, schema)
-    shares = _shares(session, request, schema)
+    privacy = _privacy(session, request, schema)
     balance = _balance(request, schema)
     rows = request.rows or min(dataset.row_count or 1, settings.max_sample_rows)
     _check_rows(rows, settings)
@@ -100,8 +100,8 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
         "schema": dataset.schema,
         "schema_version": dataset.schema_version,
     }
-    if request.privacy is not None:
-        spec["privacy"] = request.privacy.model_dump()
+    if privacy is not None:
+        spec["privacy"] = dict(privacy.spec)
     return Resolved(
         "synthesize",
         spec,
@@ -109,14 +109,14 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
         len(schema.columns),
         dataset_id=dataset.id,
         table_rows=dataset.row_count,
-        shares=shares,
+        shares=privacy.shares if privacy else {},
     )
 
 
-def _shares(session: Session, request: SynthesizeRequest, schema: Schema) -> Shares:
+def _privacy(session: Session, request: SynthesizeRequest, schema: Schema) -> plans.Planned | None:
     if request.privacy is None:
-        return {}
-    return plans.shares_of(session, request.privacy, request.dataset_id, schema, request.options, request.options_from)
+        return None
+    return plans.planned(session, request.privacy, request.dataset_id, schema, request.options, request.options_from)
 
 
 def _tune(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:

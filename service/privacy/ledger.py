@@ -32,12 +32,13 @@ CHARGING = frozenset({TOUCHED, NOISE})
 
 @dataclass(frozen=True)
 class State:
-    """A dataset's ledger at one moment, with the budget in force."""
+    """A dataset's ledger at one moment, with the budget in force. epsilon: of all that is spent."""
 
     dataset_id: str
     tenant_id: str
     seq: int
     spent: Spent
+    epsilon: float
     cap: float
     delta: float
 
@@ -62,7 +63,7 @@ def _state(session: Session, head: LedgerHead | None, dataset_id: str) -> State:
     if head is None or budget is None:
         raise no_budget(dataset_id)
     spent = Spent.from_json(head.spent)
-    return State(dataset_id, head.tenant_id, head.seq, spent, budget.epsilon, budget.delta)
+    return State(dataset_id, head.tenant_id, head.seq, spent, head.epsilon, budget.epsilon, budget.delta)
 
 
 def budget_of(session: Session, dataset_id: str) -> PrivacyBudget | None:

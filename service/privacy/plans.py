@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from models.errors import Detail, InvalidInput
 from models.schema import Schema
 from service.privacy import ledger
+from service.privacy import spent as sums
 from service.privacy.errors import no_budget
 from service.privacy.requests import Terms, check_request
 from service.privacy.schemas import PrivacyRequest, Unit
@@ -34,19 +36,29 @@ def check_available() -> None:
         )
 
 
-def shares_of(
+@dataclass(frozen=True)
+class Planned:
+    """spec: the request, its delta filled in, with the releases that the job's process may make, and no others."""
+
+    spec: Mapping[str, Any]
+    shares: Shares
+
+
+def planned(
     session: Session,
     request: PrivacyRequest,
     dataset_id: str,
     schema: Schema,
     options: Mapping[str, Any],
     options_from: str | None,
-) -> Shares:
+) -> Planned:
     """What the job would spend. Raises NoBudget, InvalidPrivacy; that it fits is for the ledger to say."""
     check_available()
     assert PLANNER is not None  # noqa: S101 - it is available
     delta = check_request(request, terms_of(session, dataset_id), schema.names, options, options_from)
-    return PLANNER(request, delta, schema, options)
+    shares = PLANNER(request, delta, schema, options)
+    history = {account: sums.to_json(releases) for account, releases in shares.items()}
+    return Planned({**request.model_dump(), "delta": delta, "history": history}, shares)
 
 
 def terms_of(session: Session, dataset_id: str) -> Terms:

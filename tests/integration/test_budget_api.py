@@ -198,14 +198,16 @@ def test_with_a_planner_jobs_are_checked_and_reserved(
     for wrong, place in (({"epsilon": 0}, "epsilon"), ({"epsilon": 1, "delta": 0.01}, "delta")):
         problem = check_problem(client.post("/v1/jobs", json=body | {"privacy": wrong}), 422, "invalid_privacy")
         assert problem["errors"][0]["loc"] == ["body", "privacy", place]
-    assert client.post("/v1/jobs", params={"dry_run": True}, json=body).status_code == 200
+    plan = client.post("/v1/jobs", params={"dry_run": True}, json=body).json()
+    assert plan["privacy"] == {"spent": 0, "spent_after": epsilon((gaussian(2.5),), 1e-9), "epsilon": 3, "delta": 1e-9}
     made = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "k"})
     assert made.status_code == 202, made.text
     assert made.json()["spec"]["privacy"]["epsilon"] == 2.9
     items = client.get(f"/v1/datasets/{budgeted}/ledger").json()["items"]
     assert [(i["kind"], i["job_id"]) for i in items] == [("reserve", made.json()["id"]), ("budget", None)]
-    problem = check_problem(client.post("/v1/jobs", json=body), 409, "budget_exceeded")
-    assert "fits" in problem["detail"]
+    for dry_run in (True, False):
+        answer = client.post("/v1/jobs", params={"dry_run": dry_run}, json=body)
+        assert "fits" in check_problem(answer, 409, "budget_exceeded")["detail"]
     again = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "k"})
     assert (again.status_code, again.json()["id"]) == (200, made.json()["id"])
     client.post(f"/v1/jobs/{made.json()['id']}/cancel")

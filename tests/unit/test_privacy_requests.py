@@ -114,7 +114,7 @@ def test_malformed(wrong: dict[str, Any]) -> None:
 
 def test_over_budget_names_what_fits() -> None:
     spent = Spent().reserve("fit", (gaussian(12.0),))
-    state = State("ds_a", "ten_a", 2, spent, cap=1.0, delta=1e-9)
+    state = State("ds_a", "ten_a", 2, spent, 0.5, cap=1.0, delta=1e-9)
     with pytest.raises(BudgetExceeded) as caught:
         price(state, {"fit": (gaussian(4.0),)})
     problem = caught.value.to_problem()
@@ -152,9 +152,12 @@ def test_turning_it_on_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "terms_of", lambda session, dataset_id: UNITS)
     session: Any = None
     with pytest.raises(InvalidPrivacy):
-        plans.shares_of(session, request(), "ds_a", schema, {}, None)
+        plans.planned(session, request(), "ds_a", schema, {}, None)
     asked = request(unit=HOUSEHOLD)
-    assert plans.shares_of(session, asked, "ds_a", schema, {"steps": 5}, None) == {"fit": (gaussian(20.0),)}
+    found = plans.planned(session, asked, "ds_a", schema, {"steps": 5}, None)
+    assert found.shares == {"fit": (gaussian(20.0),)}
+    assert found.spec["history"] == {"fit": [gaussian(20.0).to_json()]}
+    assert (found.spec["delta"], found.spec["epsilon"]) == (1e-9, 1.0)
     assert seen == [asked, 1e-9, schema, {"steps": 5}]
 
 

@@ -51,7 +51,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Event:
-    """type: state, step, progress, checkpoint or trial."""
+    """type: state, step, progress, checkpoint, trial; touched or noise (service.privacy.ledger)."""
 
     type: str
     data: Mapping[str, Any] = field(default_factory=dict)
