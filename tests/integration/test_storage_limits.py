@@ -80,7 +80,7 @@ def test_a_new_database_is_its_owners_alone(tmp_path: Path) -> None:
     with database.write() as session:
         session.execute(sa.text("CREATE TABLE t (x)"))
     assert {path.name: path.stat().st_mode & 0o777 for path in home.iterdir()} == dict.fromkeys(
-        ("populace.db", "populace.db-wal", "populace.db-shm"), 0o600
+        ("populace.db", "populace.db-queue", "populace.db-wal", "populace.db-shm"), 0o600
     )
     database.close()
 
