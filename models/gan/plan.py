@@ -56,7 +56,7 @@ def make_plan(rows: int, layout: Layout, options: FitOptions) -> Plan:
     # for more (Magic, all numbers: c2st .92 after 1,000 steps, .93 after 2,000; Default, two thirds: .57 and .65).
     longer = min(2.5, max(1.0, 0.8 + 6.4 * (_numbers(layout) - 0.4)))
     many = rows / 30_000
-    steps = int(min(5_000, 1_000 * max(0.6, many ** (0.5 if many > 1 else 0.7)) * longer))
+    steps = int(min(5_000, 1_000 * (many**0.5 if many > 1 else max(2 / 3, many)) * longer))
     batch = 1_024 if not small else max(16, min(512, rows // 2))
     # Very wide tables: smaller batches keep a step short and its memory small.
     if slots * layout.width > 400_000:
