@@ -54,7 +54,7 @@ def test_the_grid_is_just_above_the_exact_gaussian(sigma: float, d: float) -> No
     assert 1 <= pld.delta(on_grid, exact) / d <= 1 + 1e-3
 
 
-@pytest.mark.parametrize(("q", "sigma"), itertools.product([0.001, 0.05, 0.5, 0.99], [0.6, 2.0, 8.0]))
+@pytest.mark.parametrize(("q", "sigma"), list(itertools.product([0.001, 0.05, 0.5, 0.99], [0.6, 2.0, 8.0])))
 def test_one_sampled_step_is_just_above_the_closed_form(q: float, sigma: float) -> None:
     history = (sampled_gaussian(q, sigma, 1),)
     for eps in (0.01, 0.3, 1.0, 3.0):
