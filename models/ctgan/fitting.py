@@ -18,6 +18,7 @@ from models.ctgan.trainer import Trainer
 from models.ctgan.transform import fit_transform
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
+from models.gan.parallel import one_thread
 from models.gan.plan import precision
 from models.options import FitOptions
 from models.progress import Progress
@@ -60,8 +61,9 @@ def fit_ctgan(
         max_time=options.max_time,
     )
     seen = hashlib.sha256(fingerprint.encode() + cells.tobytes() + scalars.tobytes()).hexdigest()
-    trainer.run(progress, checkpoint, seen)
-    trainer.finish(progress)
+    with one_thread():
+        trainer.run(progress, checkpoint, seen)
+        trainer.finish(progress)
     state = trainer.state
     facts |= {"curve": state.curve, "seconds": round(state.seconds, 2), "steps": state.step}
     facts["critic_parameters"] = sum(p.numel() for p in critic.parameters())

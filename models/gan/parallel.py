@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
 import torch
 
 T = TypeVar("T")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of torch: what is done in short steps waits for the others longer than they save."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
@@ -59,11 +71,9 @@ class Crew:
         """Results of the tasks, in their order. The first error is raised when all of them have ended."""
         if self.alone:
             return [task() for task in tasks]
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        rest = [self.others.submit(task) for task in tasks[1:]]
-        try:
-            return [*(task() for task in tasks[:1]), *(future.result() for future in rest)]
-        finally:
-            wait(rest)
-            torch.set_num_threads(before)
+        with one_thread():
+            rest = [self.others.submit(task) for task in tasks[1:]]
+            try:
+                return [*(task() for task in tasks[:1]), *(future.result() for future in rest)]
+            finally:
+                wait(rest)
