@@ -1,0 +1,102 @@
+"""Which tables of counts a release holds, and how its budget is shared among them. Decided from public facts alone: the
+sizes of the domain, the names of columns and options. Nothing here sees a row.
+
+Allocation. Gaussian noise of standard deviation sd_t on table t costs sum 1 / sd_t^2 (zCDP, and squared mu of Gaussian
+DP, but for a factor). A table of c_t cells then has an expected L1 error of sqrt(2 / pi) c_t sd_t. The sum of these,
+each table counting importance_t, is least at a given cost where the shares 1 / sd_t^2 are proportional to
+
+    (importance_t c_t)^(2/3)
+
+(set the derivative of sum importance_t c_t r_t^(-1/2) + lambda sum r_t to 0; Zhang et al. 2021, "PrivSyn", section
+4.2); of the squared errors, to the power 1/2. Both are of the tables as released. A fitted generator averages more
+noise out of large tables than of small ones, which speaks for less: POWER is what measured best (docs/privacy.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from models.errors import Detail, InvalidInput
+
+Axes = tuple[int, ...]
+POWER = 0.4
+MAX_CELLS = 50_000_000
+"""Cells of all tables together."""
+MAX_SLICES = 16
+"""Cells of a target whose triples are counted."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Tables to release. sizes (d,): cells of each column. axes: columns of each table, rising; () is the number of
+    rows. shares: part of the budget of each, summing to 1: its noise has standard deviation scale / sqrt(share)."""
+
+    sizes: tuple[int, ...]
+    axes: tuple[Axes, ...]
+    shares: tuple[float, ...]
+
+    def shape(self, axes: Axes) -> tuple[int, ...]:
+        return tuple(self.sizes[a] for a in axes)
+
+    def cells(self, axes: Axes) -> int:
+        return math.prod(self.shape(axes))
+
+
+def choose(
+    sizes: Sequence[int],
+    *,
+    target: int | None = None,
+    triples: bool = False,
+    one_way: float = 0.1,
+    rows: float = 0.0,
+    target_weight: float = 1.0,
+    power: float = POWER,
+) -> Workload:
+    """All columns and all pairs; with triples, (a, b, target) instead of each pair (a, b).
+
+    one_way, rows: parts of the budget for the tables of one column and for the number of rows. target_weight:
+    importance of a pair with the target. power: of the size of a table in its share. Raises InvalidInput.
+    """
+    sizes = checked_sizes(sizes)
+    columns = range(len(sizes))
+    if target is not None and not 0 <= target < len(sizes):
+        raise _bad("target", "must be the number of a column")
+    if triples and (target is None or sizes[target] > MAX_SLICES or len(sizes) < 3):
+        raise _bad("triples", f"need a target of at most {MAX_SLICES} cells and two other columns")
+    if not (one_way >= 0 and rows >= 0 and one_way + rows < 1):
+        raise _bad("one_way", "and the share of the number of rows must be at least 0 and together less than 1")
+    pairs: list[Axes] = list(combinations(columns, 2))
+    if triples and target is not None:
+        pairs = [tuple(sorted((*p, target))) for p in combinations([c for c in columns if c != target], 2)]
+    groups: list[tuple[list[Axes], float]] = [([()], rows), ([(c,) for c in columns], one_way if pairs else 1 - rows)]
+    groups.append((pairs, 1 - one_way - rows))
+    axes: list[Axes] = []
+    shares: list[float] = []
+    for tables, part in groups:
+        if part > 0 and tables:
+            weights = [
+                ((target_weight if target in t and len(t) == 2 else 1.0) * math.prod(sizes[c] for c in t)) ** power
+                for t in tables
+            ]
+            axes += tables
+            shares += [part * w / math.fsum(weights) for w in weights]
+    if math.fsum(math.prod(sizes[c] for c in t) for t in axes) > MAX_CELLS:
+        raise InvalidInput(
+            f"The tables of all pairs have more than {MAX_CELLS:,} cells.",
+            hint="Declare coarser bins or fewer categories.",
+        )
+    return Workload(sizes, tuple(axes), tuple(shares))
+
+
+def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Raises InvalidInput unless there is a column and each has a cell."""
+    if not len(sizes) or any(isinstance(s, bool) or int(s) != s or s < 1 for s in sizes):
+        raise _bad("sizes", "must be whole numbers of at least 1, one for each column")
+    return tuple(int(s) for s in sizes)
+
+
+def _bad(name: str, what: str) -> InvalidInput:
+    return InvalidInput(f"Option {name!r} {what}.", hint=what, errors=[Detail(("privacy", name), what)])
