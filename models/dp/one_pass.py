@@ -45,7 +45,7 @@ class FitPlan:
     latent: int = 1_000
     steps: int = 600
     learning_rate: float = 0.04
-    residual: float = 0.95
+    residual: float = 0.9
     spread: float = 1.0
 
 
