@@ -78,7 +78,7 @@ def boost(
     fresh = features.of(pool(1, count))
     facts["learnt_before"], facts["auc_before"] = _verdict(real, fresh, unseen, np.arange(count // POOL), seed)
     if facts["learnt_before"] < EDGE and not always:
-        return None, facts | {"reason": f"a discriminator's AUC is below {EDGE} already"}
+        return None, facts | {"reason": f"trees hardly tell them from training rows (AUC below {EDGE})"}
     progress.check()
     fake = features.of(pool(0, count + 2 * unseen.shape[1]))
     found, facts["trees"] = _learn(real, fake[:, :count], unseen, fake[:, count:], features, seed)
