@@ -10,15 +10,21 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    id: str
-    created_at: str | None = None
+class Answer:
+    """What the service tells of something. raw: all of it."""
+
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         names = {f.name for f in fields(cls)} - {"raw"}
         return cls(**{k: v for k, v in raw.items() if k in names}, raw=raw)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Answer):
+    id: str
+    created_at: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +145,7 @@ class Key(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Budget(Answer):
     """What may be learnt about any one unit of a dataset: epsilon at delta. unit: None (a row) or {column, rows}.
 
     spent: epsilon of all that is reserved or settled, composed. remaining: largest epsilon of one more release that
@@ -159,12 +165,6 @@ class Budget:
     set_by: str | None = None
     set_at: str | None = None
     closed_at: str | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        names = {f.name for f in fields(cls)} - {"raw"}
-        return cls(**{k: v for k, v in raw.items() if k in names}, raw=raw)
 
 
 @dataclass(frozen=True, kw_only=True)
