@@ -18,7 +18,7 @@ from models.ctgan.trainer import Trainer
 from models.ctgan.transform import fit_transform
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
-from models.gan.parallel import one_thread
+from models.gan.parallel import torch_alone
 from models.gan.plan import precision
 from models.options import FitOptions
 from models.progress import Progress
@@ -61,7 +61,7 @@ def fit_ctgan(
         max_time=options.max_time,
     )
     seen = hashlib.sha256(fingerprint.encode() + cells.tobytes() + scalars.tobytes()).hexdigest()
-    with one_thread():
+    with torch_alone():
         trainer.run(progress, checkpoint, seen)
         trainer.finish(progress)
     state = trainer.state

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from models.gan.parallel import torch_alone
 
 
 @contextmanager
@@ -16,10 +17,5 @@ def one_thread() -> Iterator[None]:
     Boosting and the perceptron work in thousands of short parallel steps, and on busy cores their threads wait for each
     other: on two cores at a load of 6, Adult took 135 s with two threads and 68 s with one.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with torch_alone(), threadpool_limits(limits=1):
+        yield

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def torch_alone() -> Iterator[None]:
     """One thread of torch: what is done in short steps waits for the others longer than they save."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -71,7 +71,7 @@ class Crew:
         """Results of the tasks, in their order. The first error is raised when all of them have ended."""
         if self.alone:
             return [task() for task in tasks]
-        with one_thread():
+        with torch_alone():
             rest = [self.others.submit(task) for task in tasks[1:]]
             try:
                 return [*(task() for task in tasks[:1]), *(future.result() for future in rest)]

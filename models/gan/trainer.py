@@ -222,7 +222,7 @@ class Trainer:
         if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in self.model.state_dict().items()}:
             return  # of another version of this program, as after an upgrade in mid-training
         moments = _under(tensors, "optimizer.")
-        if moments["exp_avg"].shape != self.flat.values.shape:
+        if "exp_avg" not in moments or moments["exp_avg"].shape != self.flat.values.shape:
             return  # too
         self.model.load_state_dict(weights)
         for name, average in self.ema.items():
