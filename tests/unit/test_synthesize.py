@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from models.artifacts import read_bundle, write_bundle
 from models.conditions import Condition, parse_conditions
 from models.encoding.encoding import restrictions_by_column
 from models.errors import Cancelled, InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
@@ -232,6 +233,18 @@ def test_a_checkpoint_of_another_network_is_not_resumed(
         fit(real, options=few, checkpoint=tmp_path)
     upgraded, fresh = fit(real, options=few, checkpoint=tmp_path), fit(real, options=few)
     assert all((upgraded.model.state_dict()[k] == v).all() for k, v in fresh.model.state_dict().items())
+
+
+def test_a_checkpoint_of_another_optimizer_is_not_resumed(real: Table, tmp_path: Path) -> None:
+    """As before all parameters were one tensor: moments of other shapes would not load."""
+    few = FitOptions(**{**OPTIONS.to_json(), "steps": 3})
+    fresh = fit(real, options=few, checkpoint=tmp_path)
+    parts, tensors = read_bundle(tmp_path, "checkpoint")
+    short = {k: v[:-1] if k.startswith("optimizer.exp") else v for k, v in tensors.items()}
+    for kept in (short, {k: v for k, v in tensors.items() if not k.startswith("optimizer.")}):
+        write_bundle(tmp_path, "checkpoint", {**parts, "step": 2, "done": False}, kept)
+        again = fit(real, options=few, checkpoint=tmp_path)
+        assert all((again.model.state_dict()[k] == v).all() for k, v in fresh.model.state_dict().items())
 
 
 def test_max_time_bounds_training(real: Table) -> None:
