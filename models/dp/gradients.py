@@ -110,7 +110,8 @@ class UnitGradients:
         if model.basis is not None:
             # (W, R): the cells in terms of the functions.
             self.basis = model.basis.expand(torch.eye(model.basis.functions, device=model.embed.device))
-            self.alike = torch.block_diag(self.basis @ self.basis.T, torch.eye(model.slots)).to(model.embed.device)
+            self.alike = torch.eye(model.width + model.slots, device=model.embed.device)
+            self.alike[: model.width, : model.width] = self.basis @ self.basis.T
 
     @torch.no_grad()
     def clipped(self, index: Tensor, target: Tensor, weight: Tensor, clip: float) -> Tensor:
@@ -155,7 +156,7 @@ class UnitGradients:
         _, toward = surprise(logits, target.flatten(0, 1), weight.flatten(0, 1), self.blocks)
 
         def by_unit(flat: Tensor) -> Tensor:
-            return flat.unflatten(0, (units, masks))
+            return flat.view(units, masks, flat.shape[1])
 
         out: dict[str, Layer] = {"head_bias": Plain(by_unit(toward).sum(1))}
         out["head"] = Product(by_unit(x), by_unit(toward if self.basis is None else toward @ self.basis))
