@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.condition_text import Part, nearest, split_condition
+from models.dates import plain_format
 from models.errors import Detail, InvalidCondition
 from models.schema import REPLACED, Column, Kind, Schema
-from models.table import Table, parse_number, plain_format
+from models.table import Table, parse_number
 
 MAX_CONDITIONS = 1_000
 _LAST_START = datetime(9998, 1, 1, tzinfo=UTC).timestamp()

@@ -77,6 +77,12 @@ class InvalidCondition(InvalidInput):
     code, title = "invalid_condition", "The condition cannot be met"
 
 
+class InvalidPrivacy(InvalidInput):
+    """Privacy parameters that promise nothing, or that cannot be kept."""
+
+    code, title = "invalid_privacy", "The privacy asked for cannot be given"
+
+
 class TooLarge(PopulaceError):
     """An upload, table or request over a configured limit."""
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from models.dates import seconds_of
 from models.errors import Detail, InvalidSchema
 
 VERSION = 1
 MOST_RULES = 200
+MOST_EDGES = 1_000
+MOST = 1e300
+"""Numbers of a domain, at most: differences of two are finite."""
 RULE_HINT = 'e.g. "age < 16 -> marital_status = single", or {"if": ["age < 16"], "then": ["marital_status = single"]}'
 
 
@@ -43,7 +49,11 @@ class Column:
     decimals: digits after the point; fixed_decimals: always that many (12.50), else at most, and least_decimals at
     least (5.0 beside 5.25: one). datetime_format: in strptime notation; `%-d`: not padded, `%3f`: milliseconds.
     missing_codes: spellings that mean missing ("" is a blank cell or a Parquet null); proposed, the custodian decides.
-    storage: its type in Parquet. evidence: why the inference decided so (counts and names of rules).
+    storage: its type in Parquet. public: the custodian declares that this column's domain, as it is written here
+    (categories; minimum and maximum; edges), is public knowledge and owes nothing to the rows. edges: public borders of
+    bins of a number or, in its own format, a datetime: each border belongs to the bin above it, the last one to the bin
+    below, and a border that is written twice is a bin of its own for this one value.
+    evidence: why the inference decided so (counts and names of rules).
     """
 
     name: str
@@ -57,6 +67,8 @@ class Column:
     datetime_format: str | None = None
     missing_codes: tuple[str, ...] = ()
     storage: str = "string"
+    public: bool = False
+    edges: tuple[float | str, ...] | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -75,7 +87,7 @@ class Column:
         out = {k: v for k, v in asdict(self).items() if v not in (None, (), {}) or k in ("name", "kind")}
         return {
             **out,
-            **{k: list(out[k]) for k in ("categories", "missing_codes") if k in out},
+            **{k: list(out[k]) for k in ("categories", "missing_codes", "edges") if k in out},
             "kind": self.kind.value,
         }
 
@@ -205,6 +217,9 @@ def column_from_json(raw: Any, where: tuple[str | int, ...]) -> Column:
     low, high = values.get("minimum"), values.get("maximum")
     if isinstance(low, int | float) and isinstance(high, int | float) and not low <= high:
         raise bad("minimum", "is above maximum")
+    public = values.get("public", False)
+    if not isinstance(public, bool):
+        raise bad("public", "must be true or false", "True says that this column's domain is public knowledge.")
     decimals = values.get("decimals", 0)
     if isinstance(decimals, bool) or not isinstance(decimals, int) or not 0 <= decimals <= 17:
         raise bad("decimals", "must be a whole number from 0 to 17")
@@ -221,9 +236,56 @@ def column_from_json(raw: Any, where: tuple[str | int, ...]) -> Column:
         raise bad("categories", "is needed for a labelled column", "List the labels, in order for an ordinal column.")
     if kind is Kind.BOOLEAN and len(values["categories"]) != 2:
         raise bad("categories", "must hold two labels, false then true")
+    if values.get("edges") is not None:
+        if kind not in NUMERIC and kind is not Kind.DATETIME:
+            raise bad("edges", "are for numbers and datetimes", "Labels need no bins.")
+        values["edges"] = _edges_from_json(values["edges"], values, bad)
+    if public and kind not in REPLACED:
+        _check_bounds(values, bad)
     if not isinstance(values.get("evidence", {}), Mapping):
         raise bad("evidence", "must be an object")
     return Column(**values)
+
+
+def _number_of(value: Any, form: str | None) -> float:
+    """A finite number of JSON, or the seconds of a datetime in this format; else NaN."""
+    if isinstance(value, str):
+        return seconds_of(value, form) if form else math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float) or form:
+        return math.nan
+    return float(value) if abs(value) <= MOST else math.nan
+
+
+def _check_bounds(values: Mapping[str, Any], bad: Callable[..., InvalidSchema]) -> tuple[float, float]:
+    """Bounds that a domain is made of, as numbers (infinite where there are none). Raises InvalidSchema unless they are
+    finite, in the column's format, and in order."""
+    found, form = [-math.inf, math.inf], values.get("datetime_format")
+    for i, key in enumerate(("minimum", "maximum")):
+        if values.get(key) is not None:
+            found[i] = _number_of(values[key], form)
+            if math.isnan(found[i]):
+                raise bad(key, f"must be a {'date of the format ' + form if form else 'finite number'}")
+    if found[0] > found[1]:
+        raise bad("minimum", "is above maximum")
+    return found[0], found[1]
+
+
+def _edges_from_json(raw: Any, values: Mapping[str, Any], bad: Callable[..., InvalidSchema]) -> tuple[float | str, ...]:
+    """Edges of bins. Raises InvalidSchema."""
+    form = values.get("datetime_format")
+    if not isinstance(raw, Sequence) or _text(raw) or not 2 <= len(raw) <= MOST_EDGES:
+        raise bad("edges", f"must be a list of 2 to {MOST_EDGES:,} borders of bins", "e.g. [0, 18, 65, 120]")
+    numbers = [_number_of(v, form) for v in raw]
+    if any(map(math.isnan, numbers)):
+        raise bad("edges", "must be " + (f"dates of the format {form}" if form else "finite numbers"))
+    if any(a > b for a, b in itertools.pairwise(numbers)):
+        raise bad("edges", "must ascend", "From the smallest to the largest.")
+    if any(a == b for a, b in zip(numbers, numbers[2:], strict=False)):
+        raise bad("edges", "name a border more than twice", "Twice makes a bin of this one value.")
+    low, high = _check_bounds(values, bad)
+    if numbers[0] < low or numbers[-1] > high:
+        raise bad("edges", "must lie between minimum and maximum", "Or leave minimum and maximum out.")
+    return tuple(raw)
 
 
 def schema_from_json(raw: Any) -> Schema:
@@ -306,4 +368,5 @@ def _outdated(old: Kind, new: str) -> tuple[str, ...]:
         return ()
     if old in NUMERIC and new in NUMERIC:
         return ("decimals", "fixed_decimals", "least_decimals") if new == Kind.INTEGER else ()
-    return ("categories", "minimum", "maximum", "decimals", "fixed_decimals", "least_decimals", "datetime_format")
+    numbers = ("minimum", "maximum", "edges", "decimals", "fixed_decimals", "least_decimals")
+    return ("public", "categories", "datetime_format", *numbers)

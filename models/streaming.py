@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.dates import plain_format
 from models.schema import Column, Schema
-from models.table import batch_rows, parse_number, plain_format
+from models.table import batch_rows, parse_number
 
 TYPED_BATCHES, TYPED_ROWS = 8, 1_024
 """A row group of a typed Parquet file holds at least so many batches and rows."""

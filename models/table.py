@@ -9,7 +9,6 @@ pandas only inside functions (the service imports this module and must stay smal
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.dates import FRACTION, plain_format, second_decimals, seconds_of
 from models.errors import Detail, InvalidSchema
 from models.schema import Column, Kind, Schema
 
@@ -31,7 +31,6 @@ BATCH_CELLS = 64 * 1024
 """Cells per batch, the unit of streaming: counted in cells, a wide table needs no more memory than a long one."""
 PAGES_BYTES = 1024**2
 """Of one page of every column."""
-_FRACTION = re.compile(r"%([1-5]?)f")
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +180,7 @@ def read_values(raw: pa.ChunkedArray | pa.Array, column: Column) -> Values:
         out[present] = found.to_numpy(zero_copy_only=False)
     elif column.numeric or column.kind is Kind.DATETIME:
         out = np.full(len(words), np.nan)
-        numbers = _numbers(kept) if column.numeric else parse_datetimes(kept, column.datetime_format or "%Y-%m-%d")
+        numbers = parse_numbers(kept) if column.numeric else parse_datetimes(kept, column.datetime_format or "%Y-%m-%d")
         wrong = ~np.isfinite(numbers)
         if wrong.any():
             line = _line(raw, kept.filter(pa.array(wrong)))
@@ -202,7 +201,7 @@ def read_values(raw: pa.ChunkedArray | pa.Array, column: Column) -> Values:
     return Values(out[codes], missing_of[codes])
 
 
-def _numbers(words: pa.Array) -> npt.NDArray[np.float64]:
+def parse_numbers(words: pa.Array) -> npt.NDArray[np.float64]:
     """Texts -> float64, NaN where a text is no number."""
     if not len(words):
         return np.zeros(0)
@@ -230,31 +229,9 @@ def parse_datetimes(words: pa.Array, form: str) -> npt.NDArray[np.float64]:
     seconds = np.array((stamps - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=np.float64)
     lost = np.flatnonzero(np.isnan(seconds))
     for i, word in zip(lost, words.take(pa.array(lost)).to_pylist(), strict=True):
-        seconds[i] = _early_or_late(word, form)
+        # pandas holds no date outside 1678 to 2261, e.g. 9999-12-31.
+        seconds[i] = seconds_of(word, form)
     return seconds
-
-
-def _early_or_late(word: str, form: str) -> float:
-    """Seconds of a date outside 1678 to 2261, which pandas cannot hold, e.g. 9999-12-31; NaN if it is no such date."""
-    import datetime as dt
-
-    try:
-        moment = dt.datetime.strptime(word, plain_format(form))
-    except ValueError:
-        return float("nan")
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)).total_seconds()
-
-
-def plain_format(form: str) -> str:
-    """A column's datetime format in strptime's own notation, which knows neither `%-d` nor `%3f`."""
-    return _FRACTION.sub("%f", form.replace("%-", "%"))
-
-
-def second_decimals(form: str) -> int:
-    """Digits of the fractions of a second that the format writes: `%f` six, `%3f` three."""
-    found = _FRACTION.search(form)
-    return 0 if found is None else int(found[1] or 6)
 
 
 def format_datetimes(seconds: npt.NDArray[np.float64], form: str) -> list[str]:
@@ -267,7 +244,7 @@ def format_datetimes(seconds: npt.NDArray[np.float64], form: str) -> list[str]:
         return [(epoch + dt.timedelta(seconds=float(s))).strftime(form) for s in seconds]
     scale, out = 10**digits, []
     for whole, part in (divmod(round(float(s) * scale), scale) for s in seconds):
-        out.append((epoch + dt.timedelta(seconds=whole)).strftime(_FRACTION.sub(f"{part:0{digits}d}", form)))
+        out.append((epoch + dt.timedelta(seconds=whole)).strftime(FRACTION.sub(f"{part:0{digits}d}", form)))
     return out
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.conditions import Condition
+from models.dates import second_decimals
 from models.encoding.categorical import MAX_CELLS, categories_from, fit_categories
 from models.encoding.cells import Array, Codec, ColumnCells, Restriction, need
 from models.encoding.derived import SAMPLE, Derived, derived_from, find_derived
@@ -22,7 +23,7 @@ from models.encoding.surrogates import Surrogate, fit_surrogate, surrogate_from
 from models.errors import Detail, InvalidArtifact, InvalidCondition
 from models.progress import SILENT, Progress
 from models.schema import Column, Kind, Schema
-from models.table import Table, Values, parse_datetimes, second_decimals, write_values
+from models.table import Table, Values, parse_datetimes, write_values
 
 PIECE = 500_000
 """Rows that are encoded at once: cells are small, the values that they are made of are not."""

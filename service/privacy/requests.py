@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.errors import Detail, InvalidInput
+from models.errors import Detail, InvalidPrivacy
 from service.privacy.schemas import PrivacyRequest, Unit
 
 LARGEST_EPSILON = 1e6
@@ -25,12 +25,6 @@ LOOKING = {
 """Training options that look at rows, or at how training goes, without paying: what they may be, and why no other."""
 SEARCHING = ("early_stopping", "patience", "validation", "trials", "tune")
 """Options of searches and early stopping, which no mechanism has."""
-
-
-class InvalidPrivacy(InvalidInput):
-    """Privacy parameters that promise nothing, or that cannot be kept."""
-
-    code, title = "invalid_privacy", "The privacy asked for cannot be given"
 
 
 @dataclass(frozen=True)

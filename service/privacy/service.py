@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from models.errors import Conflict, Detail, Forbidden, InvalidInput, NotFound
+from models.errors import Conflict, Detail, Forbidden, InvalidInput, InvalidPrivacy, NotFound
 from service import audit
 from service.datasets import service as datasets
 from service.db.session import Database
@@ -18,7 +18,7 @@ from service.privacy import export, ledger, repository
 from service.privacy import spent as sums
 from service.privacy.errors import no_budget
 from service.privacy.plans import unit_of
-from service.privacy.requests import InvalidPrivacy, check_column, check_delta, check_epsilon
+from service.privacy.requests import check_column, check_delta, check_epsilon
 from service.privacy.schemas import BudgetIn, BudgetOut, LedgerLine
 from service.privacy.spent import Spent
 from service.privacy.views import budget_out, line_out

@@ -8,12 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from models.accounting import Event, approximate, gaussian, pure, sampled_gaussian
+from models.errors import InvalidPrivacy
 from models.schema import Column, Kind, Schema
 from service.jobs.schemas import SynthesizeRequest
 from service.privacy import plans
 from service.privacy.errors import BudgetExceeded, budget_exceeded, rounded_down
 from service.privacy.ledger import State, accounts_in, price
-from service.privacy.requests import InvalidPrivacy, Terms, check_delta, check_request
+from service.privacy.requests import Terms, check_delta, check_request
 from service.privacy.schemas import PrivacyRequest, Unit
 from service.privacy.spent import ACCOUNTS, Spent, epsilon, joined, without
 
