@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.accounting import History, calibrate, gaussian
+from models.accounting import Event, History, gaussian
 from models.dp.noise import Bytes, discrete_gaussian
 from models.dp.pairs import Axes, Workload
 from models.errors import Detail, InvalidInput
+from models.privacy.plan import TABLES, tables_within
 
 Array = npt.NDArray[Any]
 SMOOTHING = 9 / 4
@@ -60,15 +61,40 @@ def plan(
 
     Raises InvalidInput where no noise is enough.
     """
-    if isinstance(rows_per_unit, bool) or not isinstance(rows_per_unit, int) or rows_per_unit < 1:
-        what = "must be a whole number of at least 1"
-        raise InvalidInput(f"rows_per_unit {what}.", hint=what, errors=[Detail(("privacy", "rows_per_unit"), what)])
     if not epsilon > 0:
         what = "must be greater than 0"
         raise InvalidInput(f"epsilon {what}.", hint=what, errors=[Detail(("privacy", "epsilon"), what)])
-    scale = calibrate(lambda s: events(deviations(workload, s), rows_per_unit), epsilon, delta, spent=spent)
-    sd = deviations(workload, scale)
-    return sd, events(sd, rows_per_unit)
+    event = tables_within(epsilon, delta, spent)
+    return noise_for(workload, event, rows_per_unit), (event,)
+
+
+def noise_for(workload: Workload, event: Event, rows_per_unit: int = 1) -> tuple[float, ...]:
+    """sd of each table with which all of them cost as much as this Gaussian event and never more. Sees no data.
+
+    The event may be planned before the tables are known: its cost does not depend on them. Raises InvalidInput.
+    """
+    if isinstance(rows_per_unit, bool) or not isinstance(rows_per_unit, int) or rows_per_unit < 1:
+        what = "must be a whole number of at least 1"
+        raise InvalidInput(f"rows_per_unit {what}.", hint=what, errors=[Detail(("privacy", "rows_per_unit"), what)])
+    if event.mechanism != "gaussian" or event.steps != 1 or event.sigma is None:
+        what = "must be one Gaussian event"
+        raise InvalidInput(f"A release of tables {what}.", hint=what, errors=[Detail(("privacy", "history"), what)])
+
+    def enough(scale: float) -> bool:
+        (cost,) = events(deviations(workload, scale), rows_per_unit)
+        return cost.sigma is not None and event.sigma is not None and cost.sigma >= event.sigma
+
+    low = high = event.sigma * rows_per_unit
+    while not enough(high):
+        low, high = high, 2 * high
+    while low > 1e-6 and enough(low):  # below, LEAST is the noise of every table
+        low, high = low / 2, low
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return deviations(workload, high)
 
 
 def deviations(workload: Workload, scale: float) -> tuple[float, ...]:
@@ -79,7 +105,7 @@ def deviations(workload: Workload, scale: float) -> tuple[float, ...]:
 def events(sd: Sequence[float], rows_per_unit: int) -> History:
     """What tables with this noise cost together: one Gaussian event (the lemma above)."""
     mu = rows_per_unit * math.sqrt(math.fsum(1 / (s * s - SMOOTHING) for s in sd))
-    return (gaussian(_SLACK / mu, label=f"{len(sd)} tables of counts"),)
+    return (gaussian(_SLACK / mu, label=TABLES),)
 
 
 def release(
@@ -94,11 +120,29 @@ def release(
     spent: History = (),
     source: Bytes = os.urandom,
 ) -> Release:
-    """Noisy tables of codes (N, d), whole numbers 0 <= code < size.
+    """Noisy tables of codes (N, d) that are with `spent`, which the budget has paid for already, (epsilon, delta)-DP.
+
+    Others as in release_for. Raises InvalidInput, before a row is read.
+    """
+    _, (event,) = plan(workload, epsilon, delta, rows_per_unit=rows_per_unit, spent=spent)
+    return release_for(codes, workload, event, rows=rows, rows_per_unit=rows_per_unit, units=units, source=source)
+
+
+def release_for(
+    codes: Array,
+    workload: Workload,
+    event: Event,
+    *,
+    rows: int | None = None,
+    rows_per_unit: int = 1,
+    units: Array | None = None,
+    source: Bytes = os.urandom,
+) -> Release:
+    """Noisy tables of codes (N, d), whole numbers 0 <= code < size, that cost the event.
 
     rows: the number of rows where it is declared public; else None. units (N,): which unit each row belongs to; more
-    than rows_per_unit rows of one unit are dropped at random. spent: what the budget has paid for already. source: of
-    uniform bytes; anything but the default is for tests. Raises InvalidInput, before a row is read.
+    than rows_per_unit rows of one unit are dropped at random. source: of uniform bytes; anything but the default is for
+    tests. Raises InvalidInput, before a row is read.
     """
     if codes.ndim != 2 or codes.shape[1] != len(workload.sizes) or codes.dtype.kind not in "iu":
         raise InvalidInput("Codes must be whole numbers, one column for each size.", hint="Encode the table first.")
@@ -106,14 +150,14 @@ def release(
         raise InvalidInput("Each row needs its unit.", hint="One number for each row.")
     if units is None and rows_per_unit != 1:
         raise InvalidInput("Units of several rows need the unit of each row.", hint="Name the column that holds it.")
-    sd, charged = plan(workload, epsilon, delta, rows_per_unit=rows_per_unit, spent=spent)
+    sd = noise_for(workload, event, rows_per_unit)
     noise = [discrete_gaussian(s, workload.cells(axes), source) for s, axes in zip(sd, workload.axes, strict=True)]
     counts = []
     for exact, drawn, axes in zip(_count(codes, workload, units, rows_per_unit), noise, workload.axes, strict=True):
         noisy = (exact + drawn).reshape(workload.shape(axes))
         noisy.setflags(write=False)
         counts.append(noisy)
-    return Release(workload, tuple(counts), sd, rows, rows_per_unit, charged)
+    return Release(workload, tuple(counts), sd, rows, rows_per_unit, (event,))
 
 
 def _count(codes: Array, workload: Workload, units: Array | None, rows_per_unit: int) -> list[Array]:
@@ -122,7 +166,7 @@ def _count(codes: Array, workload: Workload, units: Array | None, rows_per_unit:
     A code outside its domain counts as the nearest cell: to refuse it would tell that there is such a row.
     """
     if units is not None:
-        codes = codes[_kept(units, rows_per_unit)]
+        codes = codes[kept_rows(units, rows_per_unit)]
     columns = [np.clip(codes[:, c], 0, size - 1).astype(np.int64) for c, size in enumerate(workload.sizes)]
     return [_table(columns, workload, axes, len(codes)) for axes in workload.axes]
 
@@ -134,7 +178,7 @@ def _table(columns: list[Array], workload: Workload, axes: Axes, rows: int) -> A
     return np.bincount(cell, minlength=workload.cells(axes)).astype(np.int64)
 
 
-def _kept(units: Array, rows_per_unit: int) -> Array:
+def kept_rows(units: Array, rows_per_unit: int) -> Array:
     """Numbers of at most rows_per_unit rows of each unit, chosen at random whatever the other units hold."""
     chance = np.random.Generator(np.random.Philox(int.from_bytes(os.urandom(16), "little")))
     order = chance.permutation(len(units))

@@ -1,0 +1,58 @@
+"""From a budget to releases: what a private fit will cost, by account, before a row is read.
+
+Nothing here depends on the table, nor on sizes that are found under privacy: a release of tables is one Gaussian event,
+and models/dp/release.py gives each table the noise with which all of them cost that event.
+"""
+
+from __future__ import annotations
+
+from models.accounting import Event, History, calibrate, compose, gaussian
+from models.errors import Detail, InvalidPrivacy
+from models.privacy import domain
+from models.privacy.options import ACCOUNTS, DOMAIN, EVALUATION, FIT, PrivacyOptions
+from models.schema import Schema
+
+__all__ = ["ACCOUNTS", "REPORT", "TABLES", "PrivacyOptions", "plan", "tables_within"]
+
+TABLES = "tables of counts"
+REPORT = "tables of counts for the report"
+"""Labels of events."""
+
+
+def plan(options: PrivacyOptions, schema: Schema) -> dict[str, History]:
+    """account -> releases, for the accounts that have any. Equal arguments give equal releases.
+
+    The domain is calibrated to its share of epsilon, domain and fit together to both shares, all to epsilon: composed
+    by the accountant, not added, and what one account leaves is the next one's. Raises InvalidPrivacy where the domain
+    of a column is neither public nor paid for, InvalidInput where no noise is enough.
+    """
+    shares, delta = options.shares, options.delta
+    found = {DOMAIN: _domain(options, schema)}
+    found[FIT] = _fit(options, shares.domain + shares.fit, found[DOMAIN])
+    if shares.evaluation > 0:
+        spent = compose(found[DOMAIN], found[FIT])
+        found[EVALUATION] = (tables_within(options.epsilon, delta, spent, label=REPORT),)
+    return {account: found[account] for account in ACCOUNTS if found.get(account)}
+
+
+def tables_within(epsilon: float, delta: float, spent: History = (), label: str = TABLES) -> Event:
+    """The Gaussian release that brings `spent` to epsilon. Raises InvalidInput where no noise is enough."""
+    sigma = calibrate(lambda scale: (gaussian(scale),), epsilon, delta, spent=spent)
+    return gaussian(sigma, label=label)
+
+
+def _domain(options: PrivacyOptions, schema: Schema) -> History:
+    share = options.shares.domain
+    domain.check_domain(schema, discover=share > 0)
+    if not share > 0:
+        return ()
+    how = {"spent": (), "rows_per_unit": options.rows_per_unit}
+    return domain.discovery(schema, share * options.epsilon, options.delta, **how)
+
+
+def _fit(options: PrivacyOptions, share: float, spent: History) -> History:
+    if options.mechanism != "marginals":
+        what = f"{options.mechanism!r} is not in this release"
+        hint = "Leave the mechanism out: marginals is the default."
+        raise InvalidPrivacy(f"Mechanism {what}.", hint=hint, errors=[Detail(("privacy", "mechanism"), what, hint)])
+    return (tables_within(share * options.epsilon, options.delta, spent),)
