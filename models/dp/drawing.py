@@ -1,12 +1,22 @@
 """Rows from a mixture of product distributions, with less sampling noise than independent draws. Post-processing: free.
 
-Each latent row is used evenly, and in each the cells of a column are drawn systematically (evenly spaced positions on
-its cumulative distribution; Madow 1949), in an order of its own for each column.
+Row i is made from the seed and i alone, so that any part of a sample can be drawn apart. Latent rows are used in
+rounds, each once a round in an order of the round's own, so that any number of rows uses all of them evenly. The t-th
+use of a latent row draws each column at the t-th of evenly spaced places of its cumulative distribution (systematic
+sampling: Madow 1949), taken in an order in which the first 1, 2, 4, ... lie evenly too: whenever their number doubles,
+each place is joined by one in the other half of its part, the parts in random order. (In van der Corput's order,
+scrambled as by Owen 1995, neighbours in time fall into opposite halves in every column, and pairs of columns scatter
+twice as much.)
+
+Under conditions latent rows have weights: a block of rows takes them at evenly spaced places of their cumulative
+weights, and its uses of a latent row are spaced evenly in random order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,34 +25,126 @@ import numpy.typing as npt
 from models.rng import stream
 
 Array = npt.NDArray[Any]
+BLOCK = 8_192
+"""Rows that are drawn together."""
+ROUNDS = 32
+"""Uses of a latent row whose places are evenly spaced."""
 
 
-def draw(probabilities: Sequence[Array], rows: int, seed: int) -> Array:
-    """Codes (rows, d) int64 in random order. probabilities: of each column, (K, size)."""
-    rng = stream(seed, "latent rows")
-    count = len(probabilities[0])
-    used = np.full(count, rows // count)
-    used[rng.permutation(count)[: rows % count]] += 1
-    latent = np.repeat(np.arange(count), used)
-    first = np.repeat(np.cumsum(used) - used, used)
-    codes = np.empty((rows, len(probabilities)), dtype=np.int64)
-    for c, p in enumerate(probabilities):
-        rng = stream(seed, "cells", c)
-        # Rank of a random number among those of the same latent row: a random order.
-        order = np.lexsort((rng.random(rows), latent))
-        rank = np.empty(rows)
-        rank[order] = np.arange(rows)
-        place = (rank - first + rng.random(count)[latent]) / used[latent]
-        codes[:, c] = _inverse(p, latent, np.minimum(place, 1 - 1e-12))
-    shuffled: Array = codes[stream(seed, "order of rows").permutation(rows)]
-    return shuffled
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """At least one column. columns: of each, the cumulative distribution in each latent row, (K, size). weights (K,):
+    of latent rows; None: all equal.
+    """
+
+    columns: tuple[Array, ...]
+    weights: Array | None = None
+
+    @staticmethod
+    def of(columns: Sequence[Array], weights: Array | None = None) -> Mixture:
+        """columns: of each, its cells' masses, (K, size), of any total above 0 where a latent row has weight."""
+        return Mixture(tuple(_line(p) for p in columns), weights)
+
+    def block(self, number: int, seed: int) -> Array:
+        """Codes (BLOCK, d) int64 of rows number * BLOCK and following."""
+        places = self._weighted if self.weights is not None else self._even
+        codes = np.empty((BLOCK, len(self.columns)), dtype=np.int64)
+        latent, at = places(number, seed)
+        for c, line in enumerate(self.columns):
+            codes[:, c] = _inverse(line, latent, at(c))
+        return codes
+
+    def alone(self, u: Array) -> Array:
+        """Codes (N, d) of rows that are drawn each by itself, by uniforms (N, 1 + d)."""
+        latent = _latent(np.ones(len(self.columns[0])) if self.weights is None else self.weights, u[:, 0])
+        return np.stack([_inverse(line, latent, u[:, 1 + c]) for c, line in enumerate(self.columns)], 1)
+
+    def _even(self, number: int, seed: int) -> tuple[Array, Callable[[int], Array]]:
+        """Of each row of a block its latent row, and its places by column."""
+        count = len(self.columns[0])
+        use, turn = np.divmod(np.arange(number * BLOCK, (number + 1) * BLOCK), count)
+        orders = [stream(seed, "latent rows", t).permutation(count) for t in range(use[0], use[-1] + 1)]
+        latent = np.stack(orders)[use - use[0], turn]
+        windows, within = np.divmod(use, ROUNDS)
+
+        def at(c: int) -> Array:
+            out = np.empty(BLOCK)
+            for window in range(windows[0], windows[-1] + 1):
+                here = windows == window
+                out[here] = _spread(seed, c, int(window), count)[latent[here], within[here]]
+            return out
+
+        return latent, at
+
+    def _weighted(self, number: int, seed: int) -> tuple[Array, Callable[[int], Array]]:
+        assert self.weights is not None  # noqa: S101 - chosen by block
+        rng = stream(seed, "latent rows", number)
+        latent = _latent(self.weights, (rng.permutation(BLOCK) + rng.random()) / BLOCK)
+        used = np.bincount(latent, minlength=len(self.weights))
+        first = (np.cumsum(used) - used)[latent]
+
+        def at(c: int) -> Array:
+            rng = stream(seed, "cells", number, c)
+            # Rank of a random number among those of the same latent row: a random order.
+            order = np.lexsort((rng.random(BLOCK), latent))
+            rank = np.empty(BLOCK)
+            rank[order] = np.arange(BLOCK)
+            return np.asarray((rank - first + rng.random(len(used))[latent]) / used[latent])
+
+        return latent, at
 
 
-def _inverse(p: Array, latent: Array, place: Array) -> Array:
-    """Cell at a place (0 to 1) of the cumulative distribution p[latent]."""
+def draw(probabilities: Sequence[Array], rows: int, seed: int, start: int = 0) -> Array:
+    """Codes (rows, d) int64 of rows start, start + 1, ... of a seed. probabilities: of each column, (K, size)."""
+    mixture = Mixture.of(probabilities)
+    blocks = range(start // BLOCK, -(-(start + rows) // BLOCK))
+    parts = [mixture.block(number, seed) for number in blocks]
+    first = start % BLOCK
+    codes: Array = np.concatenate(parts)[first : first + rows] if parts else np.zeros((0, len(probabilities)), np.int64)
+    return codes
+
+
+def _line(p: Array) -> Array:
+    """Cumulative distributions (K, size), ending at exactly 1; 0 where a latent row has no mass at all."""
     cumulative = np.cumsum(p.astype(np.float64), axis=1)
-    cumulative /= cumulative[:, -1:]
-    line = (cumulative + np.arange(len(p))[:, None]).ravel()
-    found = np.searchsorted(line, latent + place, side="right") - latent * p.shape[1]
-    cells: Array = np.clip(found, 0, p.shape[1] - 1)
+    total = cumulative[:, -1:]
+    return np.divide(cumulative, total, out=np.zeros_like(cumulative), where=total > 0)
+
+
+def _latent(weights: Array, place: Array) -> Array:
+    """Latent rows at places (0 to 1) of the cumulative weights."""
+    cumulative = np.cumsum(weights)
+    found = np.searchsorted(cumulative / cumulative[-1], place, side="right")
+    last = np.flatnonzero(weights > 0)[-1]
+    latent: Array = np.minimum(found, last)
+    return latent
+
+
+def _inverse(line: Array, latent: Array, place: Array) -> Array:
+    """Cell at a place (0 to 1) of the cumulative distribution line[latent]: one that has mass."""
+    size = line.shape[1]
+    whole = (line + np.arange(len(line))[:, None]).ravel()
+    # Rounding of latent + place must lead neither to another latent row nor to a cell without mass.
+    found = np.searchsorted(whole, latent + np.minimum(place, 1 - 2.0**-30), side="right") - latent * size
+    cells: Array = np.clip(found, 0, size - 1)
     return cells
+
+
+@lru_cache(maxsize=512)
+def _spread(seed: int, column: int, window: int, count: int) -> Array:
+    """Places of ROUNDS uses of each latent row in one column, (count, ROUNDS)."""
+    rng = stream(seed, "cells", column, window)
+    cell = rng.integers(ROUNDS, size=(count, 1))
+    size = 1
+    while size < ROUNDS:
+        # One of the `size` places lies in each of as many parts: which half of it is taken?
+        width = ROUNDS // size
+        taken = np.empty((count, size), dtype=np.int64)
+        np.put_along_axis(taken, cell // width, cell % width // (width // 2), axis=1)
+        parts = np.argsort(rng.random((count, size)), axis=1)
+        free = 1 - np.take_along_axis(taken, parts, axis=1)
+        new = parts * width + free * (width // 2) + rng.integers(width // 2, size=(count, size))
+        cell, size = np.concatenate([cell, new], axis=1), 2 * size
+    places: Array = (cell + rng.random((count, 1))) / ROUNDS
+    places.setflags(write=False)
+    return places

@@ -176,11 +176,35 @@ def test_systematic_rows_have_less_sampling_noise_than_independent_ones() -> Non
 def test_latent_rows_are_used_evenly() -> None:
     """Each latent row always gives a cell of its own, and shares the other column evenly between two."""
     tables = [np.eye(40), np.tile([0.5, 0.5], (40, 1))]
-    codes = draw(tables, 40 * 6, seed=0)
-    counts = np.zeros((40, 2))
-    np.add.at(counts, tuple(codes.T), 1)
-    assert (counts == 3).all()
+    for uses in (2, 4, 8, 16, 32, 64):
+        codes = draw(tables, 40 * uses, seed=0)
+        counts = np.zeros((40, 2))
+        np.add.at(counts, tuple(codes.T), 1)
+        assert (counts == uses / 2).all()
     assert set(np.bincount(draw(tables, 50, seed=0)[:, 0], minlength=40)) == {1, 2}
+
+
+def test_rows_are_made_from_the_seed_and_their_number_alone() -> None:
+    rng = np.random.default_rng(0)
+    tables = [rng.dirichlet(np.full(size, 0.3), 50) for size in (8, 5)]
+    whole = draw(tables, 20_000, seed=4)
+    for start, rows in ((0, 3_000), (5_000, 7_000), (8_192, 8_192), (16_383, 2), (19_999, 1), (3, 0)):
+        assert (draw(tables, rows, seed=4, start=start) == whole[start : start + rows]).all()
+    assert (draw(tables, 20_000, seed=5) != whole).any()
+
+
+def test_pairs_of_columns_scatter_no_more_than_by_chance() -> None:
+    """Each latent row's columns are even by themselves; together they must be as if in orders of their own."""
+    tables = [np.tile([0.5, 0.5], (200, 1))] * 2
+    together = []
+    for seed in range(20):
+        codes = draw(tables, 200 * 32, seed)
+        assert (np.bincount(codes[:, 0]) == 3_200).all()
+        together.append((codes.sum(1) == 2).sum())
+    # Of 32 rows, 16 ones in each column in random order: 8 times both, variance 16^4 / (32^2 31).
+    spread = np.sqrt(200 * 16**4 / (32**2 * 31))
+    assert abs(np.mean(together) - 1_600) < 4 * spread / np.sqrt(20)
+    assert 0.6 * spread < np.std(together) < 1.5 * spread
 
 
 def test_any_number_of_rows() -> None:
