@@ -17,9 +17,10 @@ from torch import Tensor
 
 from models.balance import Balance
 from models.conditions import Condition
+from models.ctgan.model import Ctgan
+from models.dp.one_pass import OnePass
 from models.encoding.cells import Restriction
 from models.gan.draws import pick
-from models.gan.network import Generator
 from models.gan.restrict import pins_of
 from models.gan.sampler import Pin
 from models.rng import stream
@@ -56,9 +57,12 @@ def warnings_of(
 
     Nothing is known of a synthesizer of model ctgan.
     """
-    if not isinstance(synthesizer.model, Generator):
+    if isinstance(synthesizer.model, Ctgan):
         return ()
-    rows = int(synthesizer.manifest["split"]["train_rows"])
+    if isinstance(synthesizer.model, OnePass):  # public, or a noisy number
+        rows, mode = synthesizer.model.rows, "full"
+    else:
+        rows = int(synthesizer.manifest["split"]["train_rows"])
     out = []
     if where:
         [plain] = streams_of(synthesizer, where, None)

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from models.accounting import History
 from models.artifacts import TRAIN_AGAIN, read_bundle, write_bundle
 from models.balance import Balance, parse_balance
 from models.conditions import Condition, parse_conditions
@@ -30,6 +31,10 @@ from models.ctgan.model import Ctgan, ctgan_from
 from models.ctgan.plan import CtganPlan
 from models.ctgan.plan import make_plan as make_ctgan_plan
 from models.ctgan.sampling import Draw, draw_batches
+from models.dp.fitting import Private, fit_private
+from models.dp.one_pass import OnePass
+from models.dp.sampling import MixtureSampler
+from models.dp.stored import one_pass_from, one_pass_tensors, one_pass_to_json
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding
 from models.errors import Detail, InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
@@ -47,6 +52,7 @@ from models.gan.student import FastSampler, distil, student_from
 from models.gan.tails import tails_of
 from models.gan.weighing import Weigher
 from models.options import FitOptions
+from models.privacy.options import PrivacyOptions
 from models.progress import SILENT, Progress
 from models.rng import stream
 from models.rules import check_rules, counts, parse_rules
@@ -66,14 +72,14 @@ SPLIT = "stream of the seed, labelled split, permutes the rows; the first share 
 class Synthesizer:
     """A trained generator with all that it takes to sample.
 
-    order: slots as drawn. frequencies (W,): training shares. Both are empty where the model is a Ctgan. pairs (P, 2):
-    impossible ones, which are never drawn together. student: draws in fast mode, where the fit made one.
-    discriminator: chooses rows, where the fit found that this helps.
+    order: slots as drawn. frequencies (W,): training shares (of a OnePass, its own). Both are empty where the model is
+    a Ctgan. pairs (P, 2): impossible ones, which are never drawn together. student: draws in fast mode, where the fit
+    made one. discriminator: chooses rows, where the fit found that this helps.
     """
 
     schema: Schema
     encoding: TableEncoding
-    model: Generator | Ctgan
+    model: Generator | Ctgan | OnePass
     order: tuple[int, ...]
     frequencies: Array
     manifest: dict[str, Any]
@@ -86,6 +92,8 @@ class Synthesizer:
         shape: dict[str, Any]
         if isinstance(self.model, Ctgan):
             tensors, shape = self.model.tensors(), {"model": "ctgan", **self.model.to_json()}
+        elif isinstance(self.model, OnePass):
+            tensors, shape = one_pass_tensors(self.model), {"model": "one_pass", **one_pass_to_json(self.model)}
         else:
             tensors = {f"generator.{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
             shape = {"hidden": self.model.embed.shape[1], "depth": len(self.model.stack)}
@@ -117,6 +125,9 @@ class Synthesizer:
             order = tuple(map(int, parts["order"]))
             if sorted(order) != list(range(len(layout.sizes))) or len(tensors["frequencies"]) != layout.width:
                 raise ValueError("the order of its slots")
+            if parts["network"].get("model") == "one_pass":
+                mixture = one_pass_from(layout, parts["network"], tensors)
+                return Synthesizer(schema, encoding, mixture, order, tensors["frequencies"], dict(parts["manifest"]))
             pairs = check_pairs(tensors.get("pairs", NO_PAIRS), layout)
             shape = parts["network"]
             size = (layout.width, len(layout.sizes), int(shape["hidden"]), int(shape["depth"]))
@@ -155,19 +166,25 @@ def fit(
     *,
     options: FitOptions = FitOptions(),
     holdout: Table | None = None,
+    privacy: PrivacyOptions | None = None,
+    history: Mapping[str, History] | None = None,
     progress: Progress = SILENT,
     checkpoint: Path | None = None,
 ) -> Synthesizer:
-    """Train a conditional GAN on a table.
+    """Train a conditional GAN on a table; with `privacy`, fit a generator under differential privacy.
 
     data: Table or pandas DataFrame. holdout: rows kept apart already; without them, options.holdout of `data` is set
     aside before anything is fitted, and only counted. checkpoint: a folder to save progress in, and to resume from if
-    it holds a checkpoint of the same rows and options; the weights then are those of an uninterrupted run.
+    it holds a checkpoint of the same rows and options; the weights then are those of an uninterrupted run. history:
+    what may be released, by account; left out, what models.privacy.plan says of `privacy` (models/dp/fitting.py).
 
     Raises InvalidData where there are too few rows, InvalidSchema where a cell contradicts the schema, InvalidInput
     where the target is no column, Cancelled.
     """
     table = _as_table(data)
+    if privacy is not None:
+        with _threads(threads(options)):
+            return _made(fit_private(table, options, privacy, history, holdout is not None, progress, checkpoint))
     train_rows, holdout_rows = split(len(table), 0.0 if holdout is not None else options.holdout, options.seed)
     train = table if holdout is not None else table.part(train_rows)
     if len(train) < MIN_ROWS:
@@ -231,6 +248,12 @@ def fit(
     }
     made = Synthesizer(table.schema, encoding, model, order, frequencies, manifest, pairs, discriminator=discriminator)
     return with_student(made, progress, 0.999) if options.fast else made
+
+
+def _made(found: Private) -> Synthesizer:
+    model = found.model
+    order = tuple(range(len(model.sizes)))
+    return Synthesizer(found.schema, found.encoding, model, order, model.probabilities.mean(0), found.manifest)
 
 
 def _rules(train: Table) -> list[dict[str, Any]]:
@@ -385,6 +408,8 @@ def sampler_of(synthesizer: Synthesizer, progress: Progress = SILENT, mode: str 
         )
     if not synthesizer.encoding.layout.sizes:
         return None
+    if isinstance(synthesizer.model, OnePass):
+        return MixtureSampler(synthesizer.model, synthesizer.encoding.layout, progress)
     on = device(FitOptions())
     layout, frequencies, pairs = synthesizer.encoding.layout, synthesizer.frequencies, synthesizer.pairs
     for model in (synthesizer.model, synthesizer.student):
@@ -404,7 +429,7 @@ def with_student(synthesizer: Synthesizer, progress: Progress = SILENT, fraction
     two cores, once for a synthesizer in memory. fraction: what progress says of its step meanwhile. Raises InvalidInput
     for a Ctgan.
     """
-    if synthesizer.student is not None:
+    if synthesizer.student is not None or isinstance(synthesizer.model, OnePass):  # one pass is fast
         return synthesizer
     if synthesizer in _PREPARED:
         student, facts = _PREPARED[synthesizer]

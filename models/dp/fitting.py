@@ -1,0 +1,289 @@
+"""The private branch of `models.synthesize.fit`: from rows to a generator of which the accountant covers everything.
+
+    units and holdout -> domain (account "domain", or public) -> cells -> noisy tables ("fit") -> one-pass generator
+
+Rows are read by three things: by what bounds and divides units (each by itself: models/dp/holdout.py), by
+models.dp.discovery, and by models.dp.release. The two latter release what the history pays for and no more; all that
+follows is post-processing. A seed steers the holdout, the fit of the generator and its samples, and no noise.
+
+What is kept between attempts is the domain that was found and the noisy tables, so that a job that resumes pays once
+and its attempts, taken together, show one release. Nothing that depends on the noise is told before it is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from models.accounting import Event, History, compose, fits, history_to_json
+from models.artifacts import read_bundle, write_bundle
+from models.dp.encoding import codes_of, encoding_of
+from models.dp.holdout import METHOD, private_split, units_of
+from models.dp.marginals import MarginalOptions
+from models.dp.noise import Bytes
+from models.dp.one_pass import OnePass, fit
+from models.dp.release import Release, kept_rows, release_for
+from models.dp.stored import release_from, release_tensor, release_to_json
+from models.encoding.encoding import TableEncoding
+from models.errors import Detail, InvalidArtifact, InvalidInput, InvalidPrivacy
+from models.gan.parallel import torch_alone
+from models.gan.ruling import last_resort
+from models.options import FitOptions
+from models.privacy.domain import assumed_public, public_part
+from models.privacy.options import DOMAIN, FIT, PrivacyOptions
+from models.privacy.plan import plan
+from models.privacy.statement import statement
+from models.progress import Progress
+from models.rules import check_rules, parse_rules
+from models.schema import Schema, schema_from_json
+from models.table import Table
+
+TOUCHED, NOISE = "touched", "noise"
+"""Events before rows are read for an account, and before its first noisy value is drawn (docs/privacy.md)."""
+KIND = "private fit"
+
+
+@dataclass(frozen=True, eq=False)
+class Private:
+    """schema: the public one, of the synthesizer and its samples."""
+
+    schema: Schema
+    encoding: TableEncoding
+    model: OnePass
+    manifest: dict[str, Any]
+
+
+def fit_private(
+    table: Table,
+    options: FitOptions,
+    privacy: PrivacyOptions,
+    history: Mapping[str, History] | None,
+    held: bool,
+    progress: Progress,
+    checkpoint: Path | None,
+    source: Bytes = os.urandom,
+) -> Private:
+    """history: what may be released, by account; None: what models.privacy.plan says. held: rows were held out before.
+    checkpoint: a folder of this table and no other. source: of the noise's bytes; anything but the default is for
+    tests. Raises InvalidPrivacy and InvalidInput, before a row is read; nothing that depends on a row.
+    """
+    history = plan(privacy, table.schema) if history is None else history
+    event = _checked(table.schema, options, privacy, history)
+    fraction = 0.0 if held else options.holdout
+    mark = _mark(table.schema, options, privacy, history, fraction)
+    kept = _Kept.read(checkpoint, mark)
+    quiet = _Quiet(progress)
+    progress.step("encode")
+    schema, found = kept.schema, kept.release
+    if found is None:
+        discovers = schema is None and bool(history.get(DOMAIN))
+        _say(progress, TOUCHED, DOMAIN if discovers else FIT)
+        train, units = _bounded(table, privacy, fraction, options.seed)
+        if discovers:
+            from models.dp.discovery import discover
+
+            _say(progress, NOISE, DOMAIN)
+            how: dict[str, Any] = {"units": units, "rows_per_unit": privacy.rows_per_unit, "source": source}
+            schema = discover(train, table.schema, history[DOMAIN], **how)
+            _Kept(public_part(schema)).write(checkpoint, mark, progress)
+            _say(progress, TOUCHED, FIT)
+        schema = public_part(table.schema if schema is None else schema)
+        encoding = _encoding(schema, privacy)
+        codes = codes_of(train, encoding, quiet)
+        progress.step("train")
+        marginals = _marginals(encoding, options, privacy, fraction)
+        _say(progress, NOISE, FIT)
+        found = release_for(
+            codes,
+            marginals.workload(encoding.layout.sizes),
+            event,
+            rows=marginals.rows,
+            rows_per_unit=marginals.rows_per_unit,
+            units=units,
+            source=source,
+        )
+        del train, codes
+        _Kept(schema, found).write(checkpoint, mark, progress)
+    else:
+        assert schema is not None  # noqa: S101 - kept with the release
+        encoding = _encoding(schema, privacy)
+        marginals = _marginals(encoding, options, privacy, fraction)
+        progress.step("train")
+    with torch_alone():
+        model = fit(found, marginals.plan, options.seed, quiet)
+    return Private(encoding.schema, encoding, model, _manifest(options, privacy, history, fraction, encoding, model))
+
+
+def _checked(schema: Schema, options: FitOptions, privacy: PrivacyOptions, history: Mapping[str, History]) -> Event:
+    """The event that pays for the tables. Raises InvalidPrivacy, InvalidInput; sees no rows."""
+    privacy.check_training(options)
+    check_rules(schema)
+    if privacy.unit is not None and privacy.unit not in schema:
+        raise _bad("unit", "names no column of the table", "Name the column whose values are the units.")
+    if options.target is not None and (options.target not in schema or not schema[options.target].modelled):
+        what = "is no column of the table that is modelled"
+        raise InvalidInput(f"The target {options.target[:200]!r} {what}.", errors=[Detail(("target",), what)])
+    if not fits(compose(*history.values()), privacy.epsilon, privacy.delta):
+        raise _bad("history", "is more than epsilon allows", "Plan it with models.privacy.plan.")
+    paid = history.get(FIT, ())
+    if privacy.mechanism != "marginals" or len(paid) != 1:
+        raise _bad("history", "pays for no release of tables, or for more", "Plan it with models.privacy.plan.")
+    return paid[0]
+
+
+def _bounded(table: Table, privacy: PrivacyOptions, fraction: float, seed: int) -> tuple[Table, Any]:
+    """The training part, at most so many rows of each unit, and the unit of each row."""
+    rows, _ = private_split(table, fraction, seed, privacy.unit)
+    train = table.part(rows)
+    units = units_of(train, privacy.unit)
+    if units is None:
+        return train, None
+    kept = np.sort(kept_rows(units, privacy.rows_per_unit))
+    return train.part(kept), units[kept]
+
+
+def _encoding(schema: Schema, privacy: PrivacyOptions) -> TableEncoding:
+    encoding = encoding_of(schema, **{k: v for k, v in privacy.options.items() if k == "bins"})
+    if not encoding.layout.sizes:
+        hint = "Declare at least one column with two possible values."
+        raise InvalidPrivacy("Every column has one possible value: there is nothing to fit.", hint=hint)
+    last_resort(parse_rules(schema), encoding, ())  # refuses rules that no row can meet
+    return encoding
+
+
+def _marginals(
+    encoding: TableEncoding, options: FitOptions, privacy: PrivacyOptions, fraction: float
+) -> MarginalOptions:
+    slot = None if options.target is None else encoding.slots[options.target]
+    own = {k: v for k, v in privacy.options.items() if k in ("triples", "one_way")}
+    return MarginalOptions(
+        privacy.epsilon,
+        privacy.delta,
+        target=slot.start if slot is not None and slot.start < slot.stop else None,
+        rows=_public_rows(privacy, fraction),
+        rows_per_unit=privacy.rows_per_unit,
+        seed=options.seed,
+        **own,
+    )
+
+
+def _public_rows(privacy: PrivacyOptions, fraction: float) -> int | None:
+    """Rows of the training part, if that is public: of a part of the rows it is not."""
+    return privacy.rows if fraction == 0 and privacy.unit is None else None
+
+
+def _say(progress: Progress, what: str, account: str) -> None:
+    progress.check()
+    progress.event(what, {"accounts": [account]})
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What an earlier attempt released."""
+
+    schema: Schema | None = None
+    release: Release | None = None
+
+    @staticmethod
+    def read(folder: Path | None, mark: str) -> _Kept:
+        """Nothing where there is no checkpoint, or one of another job."""
+        try:
+            if folder is None:
+                return _Kept()
+            raw, tensors = read_bundle(folder, KIND)
+            if raw["mark"] != mark:
+                return _Kept()
+            release = None if raw["release"] is None else release_from(raw["release"], tensors["counts"])
+            return _Kept(schema_from_json(raw["schema"]), release)
+        except (InvalidArtifact, InvalidInput, KeyError, TypeError, ValueError):
+            return _Kept()
+
+    def write(self, folder: Path | None, mark: str, progress: Progress) -> None:
+        if folder is not None and self.schema is not None:
+            tensors = {"counts": np.zeros(0, np.int64) if self.release is None else release_tensor(self.release)}
+            release = None if self.release is None else release_to_json(self.release)
+            raw = {"mark": mark, "schema": self.schema.to_json(), "release": release}
+            write_bundle(folder, KIND, raw, tensors)
+            progress.checkpoint(folder, now=True)
+
+
+def _mark(
+    schema: Schema, options: FitOptions, privacy: PrivacyOptions, history: Mapping[str, History], fraction: float
+) -> str:
+    """Hash of everything that decides what is released, but for the rows: even a hash of them is private."""
+    facts = {
+        "options": {**options.to_json(), "threads": None, "fast": None},
+        "privacy": privacy.to_json(),
+        "history": {account: history_to_json(events) for account, events in history.items()},
+        "schema": schema.to_json(),
+        "fraction": fraction,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _manifest(
+    options: FitOptions,
+    privacy: PrivacyOptions,
+    history: Mapping[str, History],
+    fraction: float,
+    encoding: TableEncoding,
+    model: OnePass,
+) -> dict[str, Any]:
+    """Nothing in it was learnt from rows but what the history pays for."""
+    versions = {name: version(name) for name in ("populace", "scipy")}
+    versions |= {"torch": torch.__version__, "numpy": np.__version__, "pyarrow": pa.__version__}
+    return {
+        "populace": versions["populace"],
+        "model": "one_pass",
+        "versions": versions,
+        # Neither has a part in it, whatever the defaults say.
+        "options": {**options.to_json(), "adversarial": "never", "derive": False},
+        "privacy": statement(privacy, history, assumed_public(encoding.schema), fraction, versions),
+        "split": {"method": METHOD, "seed": options.seed, "fraction": fraction},
+        "plan": {
+            "latent_rows": len(model.probabilities),
+            "tables": len(model.release.counts),
+            "rows": model.rows,
+            "rows_are_public": model.release.rows is not None,
+        },
+        "slots": len(encoding.layout.sizes),
+        "width": encoding.layout.width,
+        "residual": model.residual,
+        "parameters": int(model.probabilities.size),
+    }
+
+
+class _Quiet:
+    """Progress of work whose course depends on noise: how far it is, no figures and no words."""
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+
+    def step(self, name: str) -> None:
+        self._inner.step(name)
+
+    def update(self, fraction: float, message: str = "", **values: float) -> None:
+        self._inner.update(fraction)
+
+    def checkpoint(self, folder: Path, **meta: Any) -> None:
+        self._inner.checkpoint(folder, **meta)
+
+    def event(self, type: str, data: Mapping[str, Any]) -> None:
+        self._inner.event(type, data)
+
+    def check(self) -> None:
+        self._inner.check()
+
+
+def _bad(name: str, what: str, hint: str) -> InvalidPrivacy:
+    return InvalidPrivacy(f"privacy.{name} {what}.", hint=hint, errors=[Detail(("privacy", name), what, hint)])

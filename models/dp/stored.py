@@ -1,0 +1,77 @@
+"""A one-pass generator, with the release that it was fitted to, as parts of a synthesizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from models.accounting import history_from_json, history_to_json
+from models.dp.one_pass import OnePass
+from models.dp.pairs import Workload
+from models.dp.release import Release
+from models.encoding.cells import Array
+from models.encoding.encoding import Layout
+
+PREFIX = "one_pass."
+
+
+def one_pass_to_json(model: OnePass) -> dict[str, Any]:
+    own = {"rows": model.rows, "residual": model.residual, "strength": model.strength}
+    return {**own, "release": release_to_json(model.release)}
+
+
+def one_pass_tensors(model: OnePass) -> dict[str, Array]:
+    return {PREFIX + "probabilities": model.probabilities, PREFIX + "counts": release_tensor(model.release)}
+
+
+def one_pass_from(layout: Layout, raw: Mapping[str, Any], tensors: Mapping[str, Array]) -> OnePass:
+    """Inverse of both. Raises Key-, Type- or ValueError on parts that do not fit, InvalidInput on bad events."""
+    release = release_from(raw["release"], tensors[PREFIX + "counts"])
+    sizes, found = release.workload.sizes, np.array(tensors[PREFIX + "probabilities"], np.float32)
+    if sizes != layout.sizes or any(parent >= 0 for parent in layout.parents):
+        raise ValueError("the sizes of its columns")
+    if found.ndim != 2 or not len(found) or found.shape[1] != sum(sizes) or not np.isfinite(found).all():
+        raise ValueError("the probabilities of its cells")
+    found.setflags(write=False)
+    model = OnePass(sizes, found, int(raw["rows"]), release, float(raw["residual"]), float(raw["strength"]))
+    if (found < 0).any() or any(np.abs(p.sum(1) - 1).max() > 1e-3 for p in model.columns()) or model.rows < 1:
+        raise ValueError("the probabilities of its cells")
+    return model
+
+
+def release_to_json(release: Release) -> dict[str, Any]:
+    work = release.workload
+    tables = {"axes": [list(axes) for axes in work.axes], "shares": list(work.shares), "sd": list(release.sd)}
+    own = {"sizes": list(work.sizes), "rows": release.rows, "rows_per_unit": release.rows_per_unit}
+    return {**own, **tables, "events": history_to_json(release.events)}
+
+
+def release_tensor(release: Release) -> Array:
+    """The noisy counts of all tables, one after the other, int64."""
+    return np.concatenate([counts.ravel() for counts in release.counts])
+
+
+def release_from(raw: Mapping[str, Any], counts: Array) -> Release:
+    """Inverse of both. Raises as one_pass_from does."""
+    sizes = tuple(map(int, raw["sizes"]))
+    axes = tuple(tuple(map(int, a)) for a in raw["axes"])
+    shares, sd = tuple(map(float, raw["shares"])), tuple(map(float, raw["sd"]))
+    if any(s < 1 for s in sizes) or any(list(a) != sorted(set(a)) for a in axes):
+        raise ValueError("its tables")
+    if any(not 0 <= c < len(sizes) for a in axes for c in a) or not len(axes) == len(shares) == len(sd):
+        raise ValueError("its tables")
+    if not axes or not all(math.isfinite(x) and x > 0 for x in (*shares, *sd)):
+        raise ValueError("its noise")
+    work = Workload(sizes, axes, shares)
+    ends = np.cumsum([work.cells(a) for a in axes])
+    if counts.dtype != np.int64 or counts.shape != (int(ends[-1]),):
+        raise ValueError("its counts")
+    tables = []
+    for part, a in zip(np.split(np.array(counts), ends[:-1]), axes, strict=True):
+        tables.append(part.reshape(work.shape(a)))
+        tables[-1].setflags(write=False)
+    rows = None if raw["rows"] is None else int(raw["rows"])
+    return Release(work, tuple(tables), sd, rows, int(raw["rows_per_unit"]), history_from_json(raw["events"]))
