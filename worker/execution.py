@@ -16,6 +16,7 @@ from models.errors import PopulaceError
 from service.db.session import Database
 from service.jobs import lifecycle
 from service.jobs.lifecycle import Claim, FencedError
+from service.jobs.private import is_private
 from service.settings import Settings
 from service.storage import BlobStore
 from worker.child import RUNNER, Child, environment
@@ -54,7 +55,7 @@ class Execution:
         command: Sequence[str] = RUNNER,
     ) -> None:
         self.claim, self.settings, self.database, self.store = claim, settings, database, store
-        self.recorder = Recorder()
+        self.recorder = Recorder(private=is_private(claim.spec))
         self.watch = Watch(claim, self.recorder, settings, database, stopping)
         self._command = command
 
@@ -84,7 +85,8 @@ class Execution:
         elif report.finished:
             self.recorder.step("publish")
             publish(self.claim, folder, self.recorder, self.database, self.store, self.settings.lease_seconds)
-            log.info("%s: succeeded; peak %d MiB", self.claim.id, self.watch.peak_bytes // 1024**2)
+            peak = "" if self.recorder.private else f"; peak {self.watch.peak_bytes // 1024**2} MiB"
+            log.info("%s: succeeded%s", self.claim.id, peak)
         elif reason == "shutdown":
             self._release()
         elif reason == "memory":

@@ -15,6 +15,7 @@ from models.errors import NotFound
 from service.db.session import Database
 from service.db.tables import Dataset, Sample, SamplePart, Synthesizer
 from service.jobs.lifecycle import Claim
+from service.jobs.private import is_private
 from service.settings import Settings
 from service.storage import BlobStore
 from worker.archives import unpack
@@ -37,6 +38,7 @@ def materialise(claim: Claim, folder: Path, settings: Settings, database: Databa
     job = {
         "kind": claim.kind,
         "attempt": claim.attempt,
+        "private": is_private(claim.spec),
         "spec": dict(claim.spec),
         "threads": job_threads(settings),
         "memory_bytes": job_memory(settings),

@@ -31,7 +31,9 @@ class _Step:
 
 @dataclass
 class Recorder:
-    """Thread-safe: one thread notes, another takes."""
+    """Thread-safe: one thread notes, another takes. private: how long a step took is told to nobody."""
+
+    private: bool = False
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _steps: dict[str, _Step] = field(default_factory=dict)
@@ -59,8 +61,8 @@ class Recorder:
         step = self._steps[self._current]
         step.ended, step.fraction = time.monotonic(), 1.0
         self._dirty.add(self._current)
-        seconds = round(step.ended - step.started, 3)
-        self._events.append(Event("step", {"step": self._current, "state": "succeeded", "seconds": seconds}))
+        took = {} if self.private else {"seconds": round(step.ended - step.started, 3)}
+        self._events.append(Event("step", {"step": self._current, "state": "succeeded", **took}))
         self._current = None
 
     def progress(self, fraction: float, message: str, values: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a child tells its supervisor: JSON lines. Standard library and models.progress only."""
+"""What a child tells its supervisor: JSON lines. Standard library, models.progress and worker.private only."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from typing import IO, Any
 from models.errors import Cancelled
 from models.progress import clean_values
 from worker.archives import pack
+from worker.private import Discretion
 
 UPDATE_SECONDS = 0.2
 
 
 class Reporter:
-    """Progress (models.progress) over a stream. `stop` may be set by a signal handler."""
+    """Progress (models.progress) over a stream. `stop` may be set by a signal handler.
 
-    def __init__(self, out: IO[str], folder: Path, checkpoint_seconds: float) -> None:
+    private: the job is one under differential privacy, and says only what worker.private lets through.
+    """
+
+    def __init__(self, out: IO[str], folder: Path, checkpoint_seconds: float, private: bool = False) -> None:
+        self._discretion = Discretion() if private else None
         self.stop = threading.Event()
         self._out, self._folder, self._every = out, folder, checkpoint_seconds
         self._lock = threading.Lock()
@@ -29,7 +34,10 @@ class Reporter:
         self._packed = folder / "out" / "checkpoint-0.tar"
 
     def say(self, type: str, **data: Any) -> None:
-        line = json.dumps({"type": type, **data}, allow_nan=False)
+        told = data if self._discretion is None else self._discretion.message(type, data)
+        if told is None:
+            return
+        line = json.dumps({"type": type, **told}, allow_nan=False)
         with self._lock:
             self._out.write(line + "\n")
             self._out.flush()

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import IO, Any
 
 from models.errors import PopulaceError, TooLarge
+from worker.private import outcome as allowed
 from worker.reporting import Reporter
 
 PR_SET_PDEATHSIG = 1
@@ -80,7 +81,8 @@ def main(folder: Path) -> int:
     out = own_stdout()
     job = json.loads((folder / "job.json").read_bytes())
     limit(job)
-    reporter = Reporter(out, folder, job["checkpoint_seconds"])
+    private = bool(job.get("private"))
+    reporter = Reporter(out, folder, job["checkpoint_seconds"], private)
 
     def stop(number: int, frame: FrameType | None) -> None:
         reporter.stop.set()
@@ -98,6 +100,8 @@ def main(folder: Path) -> int:
         else:
             from worker.verbs.evaluate import run
         outcome = run(job, folder, reporter)
+        if private:
+            outcome = allowed(outcome)
         (folder / "out" / "result.json").write_text(json.dumps(outcome, allow_nan=False), encoding="utf-8")
         reporter.say("result")
     except Exception as error:

@@ -39,7 +39,9 @@ class SynthesizeRequest(_Request):
 
     kind: Literal["synthesize"]
     dataset_id: str
-    rows: Rows | None = Field(None, description="Default: as many as the dataset has.")
+    rows: Rows | None = Field(
+        None, description="Default: as many as the dataset has; with `privacy` as many as are declared public."
+    )
     target: Target | None = None
     where: Where = []
     balance: Balance | None = None

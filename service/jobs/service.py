@@ -12,6 +12,7 @@ from service.db.session import Database
 from service.db.tables import Job
 from service.jobs import lifecycle, repository
 from service.jobs.estimates import estimate
+from service.jobs.private import is_private
 from service.jobs.schemas import DryRun, EventOut, JobOut, JobRequest, Spending, SynthesizeRequest
 from service.jobs.shards import ranges
 from service.jobs.specs import Resolved, resolve
@@ -205,9 +206,9 @@ def cancel(database: Database, store: BlobStore, caller: Principal, job_id: str)
 
 def list_events(session: Session, tenant_id: str, job_id: str, *, after: int, limit: int) -> Page[EventOut]:
     """A page of the job's log, oldest first."""
-    find(session, tenant_id, job_id)
+    private = is_private(find(session, tenant_id, job_id).spec)
     events = repository.events(session, job_id, after=after, limit=limit + 1)
-    shown = [event_out(e) for e in events[:limit]]
+    shown = [event_out(e, private) for e in events[:limit]]
     return Page(
         total=repository.count_events(session, job_id),
         items=shown,
@@ -221,4 +222,5 @@ def tail(session: Session, tenant_id: str, job_id: str, after: int) -> tuple[lis
     # The state is read first: the final event is committed with it, so it is among the events read next.
     ended = state is None or state in lifecycle.ENDED
     events = repository.events(session, job_id, after=after, limit=MAX_EVENTS)
-    return [event_out(e) for e in events], ended and len(events) < MAX_EVENTS
+    private = state is not None and is_private(find(session, tenant_id, job_id).spec)
+    return [event_out(e, private) for e in events], ended and len(events) < MAX_EVENTS

@@ -75,7 +75,8 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
     _check_target(request.target, schema)
     privacy = _privacy(session, request, schema)
     balance = _balance(request, schema)
-    rows = request.rows or min(dataset.row_count or 1, settings.max_sample_rows)
+    table_rows = _public_rows(session, dataset, privacy)
+    rows = request.rows or min(table_rows or 1, settings.max_sample_rows)
     _check_rows(rows, settings)
     tuned = tuned_options(session, tenant_id, request)
     seed = _seed(tuned.seed)
@@ -108,7 +109,7 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
         rows,
         len(schema.columns),
         dataset_id=dataset.id,
-        table_rows=dataset.row_count,
+        table_rows=table_rows,
         shares=privacy.shares if privacy else {},
     )
 
@@ -117,6 +118,13 @@ def _privacy(session: Session, request: SynthesizeRequest, schema: Schema) -> pl
     if request.privacy is None:
         return None
     return plans.planned(session, request.privacy, request.dataset_id, schema, request.options, request.options_from)
+
+
+def _public_rows(session: Session, dataset: Dataset, privacy: plans.Planned | None) -> int | None:
+    """How many rows the table has, as far as the job may tell: a private one knows what is declared public of it."""
+    if privacy is None:
+        return dataset.row_count
+    return int(privacy.spec.get("rows") or plans.terms_of(session, dataset.id).rows_at_most)
 
 
 def _tune(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:
@@ -245,6 +253,7 @@ def _evaluate(session: Session, tenant_id: str, request: EvaluateRequest) -> Res
         "where": list(sample.where),
         "balance": made.spec.get("balance"),
         "seed": _seed(request.seed),
+        **({"private": True} if trained.get("privacy") else {}),
     }
     return Resolved(
         "evaluate",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.db.tables import Job, JobEvent, JobStep
+from service.jobs.private import is_private, when
 from service.jobs.schemas import EventOut, JobOut, Step
 from service.paging import iso, iso_or_none
 
@@ -20,6 +21,7 @@ def shown_spec(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def job_out(job: Job, steps: Sequence[JobStep]) -> JobOut:
+    private = is_private(job.spec)
     whole = sum(WEIGHTS[s.name] for s in steps)
     done = sum(WEIGHTS[s.name] * (1.0 if s.ended_at is not None else s.fraction) for s in steps)
     return JobOut(
@@ -37,8 +39,8 @@ def job_out(job: Job, steps: Sequence[JobStep]) -> JobOut:
         problem=job.problem,
         result=job.result,
         created_at=iso(job.created_at),
-        started_at=iso_or_none(job.started_at),
-        ended_at=iso_or_none(job.ended_at),
+        started_at=when(job.started_at, private),
+        ended_at=when(job.ended_at, private),
     )
 
 
@@ -49,17 +51,19 @@ def step_out(job: Job, step: JobStep) -> Step:
         state = "succeeded"
     elif step.started_at is not None:
         state = job.state if job.state in ("failed", "cancelled", "succeeded") else "running"
+    private = is_private(job.spec)
     return Step(
         name=step.name,
         state=state,
         fraction=step.fraction,
         message=step.message,
-        started_at=iso_or_none(step.started_at),
-        ended_at=iso_or_none(step.ended_at),
+        started_at=None if private else iso_or_none(step.started_at),
+        ended_at=None if private else iso_or_none(step.ended_at),
     )
 
 
-def event_out(event: JobEvent) -> EventOut:
-    return EventOut(
-        id=event.id, attempt=event.attempt, type=event.type, data=event.data, created_at=iso(event.created_at)
-    )
+def event_out(event: JobEvent, private: bool = False) -> EventOut:
+    """private: of a job under differential privacy, whose times tell of its rows."""
+    data = {k: v for k, v in event.data.items() if k != "seconds"} if private else event.data
+    created = str(when(event.created_at, private))
+    return EventOut(id=event.id, attempt=event.attempt, type=event.type, data=data, created_at=created)

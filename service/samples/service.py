@@ -15,7 +15,8 @@ from service import audit
 from service.db.session import Database
 from service.db.tables import Job, Sample
 from service.downloads import attachment
-from service.paging import Page, iso, newest
+from service.jobs.private import is_private, when
+from service.paging import Page, newest
 from service.samples import repository
 from service.samples.schemas import SampleOut
 from service.security.principal import Principal
@@ -43,7 +44,7 @@ def view(sample: Sample, job: Job) -> SampleOut:
         mode=job.spec.get("mode") or "full",
         filled=result.get("filled"),
         warnings=result.get("warnings", []),
-        created_at=iso(sample.created_at),
+        created_at=str(when(sample.created_at, is_private(job.spec))),
     )
 
 

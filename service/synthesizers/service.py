@@ -8,7 +8,8 @@ from models.errors import Conflict, NotFound
 from service import audit
 from service.db.session import Database
 from service.db.tables import Synthesizer
-from service.paging import Page, iso, newest
+from service.jobs.private import when
+from service.paging import Page, newest
 from service.security.principal import Principal
 from service.storage import BlobStore
 from service.synthesizers import repository
@@ -21,7 +22,7 @@ def view(synthesizer: Synthesizer) -> SynthesizerOut:
         dataset_id=synthesizer.dataset_id,
         job_id=synthesizer.job_id,
         manifest=synthesizer.manifest,
-        created_at=iso(synthesizer.created_at),
+        created_at=str(when(synthesizer.created_at, bool(synthesizer.manifest.get("privacy")))),
     )
 
 
