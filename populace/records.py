@@ -123,10 +123,16 @@ class Sample(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Record):
-    """metrics: one object per row {section, name, subject, value, ceiling, holdout, floor, direction, goal, ...}."""
+    """metrics: one object per row {section, name, subject, value, ceiling, holdout, floor, direction, goal, ...}.
+
+    edition: public or internal under differential privacy, else None. marking: what may be done with it. privacy: the
+    statement and the job's lines of the ledger."""
 
     dataset_id: str = ""
     sample_id: str = ""
+    edition: str | None = None
+    marking: str | None = None
+    privacy: Mapping[str, Any] | None = field(default=None, repr=False)
     metrics: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     sections: Mapping[str, Any] = field(default_factory=dict, repr=False)
     meta: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -13,8 +13,8 @@ Id = Annotated[str, typer.Argument(help="Its id.", show_default=False)]
 Limit = Annotated[int, typer.Option(help="At most so many, newest first.", min=1)]
 
 
-def noun(name: str, help: str, columns: tuple[str, ...], *, deletable: bool = True) -> typer.Typer:
-    """A command group for the resource `name` of the client. columns: fields that a list shows."""
+def noun(name: str, help: str, columns: tuple[str, ...], *, deletable: bool = True, shown: bool = True) -> typer.Typer:
+    """A command group for the resource `name` of the client. columns: fields that a list shows. shown: with `show`."""
     app = group(help)
 
     @app.command("list")
@@ -29,11 +29,13 @@ def noun(name: str, help: str, columns: tuple[str, ...], *, deletable: bool = Tr
         if page.total > len(page):
             say(f"{len(page)} of {page.total}; more with --limit.")
 
-    @app.command("show")
-    def show(id: Id, url: Url = None, key: ApiKey = None) -> None:
-        """Everything about one, as JSON."""
-        with connect(url, key) as client:
-            emit_json(dict(getattr(client, name).get(id).raw))
+    if shown:
+
+        @app.command("show")
+        def show(id: Id, url: Url = None, key: ApiKey = None) -> None:
+            """Everything about one, as JSON."""
+            with connect(url, key) as client:
+                emit_json(dict(getattr(client, name).get(id).raw))
 
     if deletable:
 

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from populace.commands.common import ApiKey, Url, connect
 from populace.commands.nouns import Id, noun
-from populace.console import emit
+from populace.console import emit, emit_json
 from populace.scorecard import scorecard
 
-app = noun("reports", "What samples are worth.", ("id", "sample_id", "dataset_id", "created_at"), deletable=False)
+app = noun(
+    "reports",
+    "What samples are worth.",
+    ("id", "sample_id", "dataset_id", "created_at"),
+    deletable=False,
+    shown=False,
+)
+
+Edition = Annotated[
+    Literal["public", "internal"] | None,
+    typer.Option(help="Of a job under differential privacy: public (the default), or internal, not for release."),
+]
+
+
+@app.command("show")
+def show(id: Id, edition: Edition = None, url: Url = None, key: ApiKey = None) -> None:
+    """Everything about one, as JSON."""
+    with connect(url, key) as client:
+        emit_json(dict(client.reports.get(id, edition=edition).raw))
 
 
 @app.command("score")
-def score(id: Id, url: Url = None, key: ApiKey = None) -> None:
+def score(id: Id, edition: Edition = None, url: Url = None, key: ApiKey = None) -> None:
     """Print the headline figures of a report beside their yardsticks, and its verdict."""
     with connect(url, key) as client:
-        emit(scorecard(client.reports.get(id)))
+        emit(scorecard(client.reports.get(id, edition=edition)))
 
 
 @app.command()
@@ -29,13 +47,16 @@ def download(
     output: Annotated[
         Path | None, typer.Argument(help="File .html or .json; by default HTML to standard output.")
     ] = None,
+    edition: Edition = None,
     url: Url = None,
     key: ApiKey = None,
 ) -> None:
     """Download a report as one HTML page that needs no network, or as JSON.
 
-    Example: populace reports download REPORT report.html
+    Examples: populace reports download REPORT report.html
+
+      populace reports download REPORT internal.html --edition internal
     """
     format = "json" if output is not None and output.suffix.lower() == ".json" else "html"
     with connect(url, key) as client:
-        client.reports.download(id, output or sys.stdout.buffer, format=format)
+        client.reports.download(id, output or sys.stdout.buffer, format=format, edition=edition)

@@ -194,7 +194,10 @@ class SamplePart(Base):
 
 
 class Report(Base):
-    """An evaluation of a sample. `evaluation`: sections and meta for rendering; the figures are rows of `metrics`."""
+    """An evaluation of a sample. `evaluation`: sections and meta for rendering; the figures are rows of `metrics`.
+
+    public: of a job under differential privacy what its public edition says (models.dp.public_evaluation); the rest was
+    computed on real rows without noise."""
 
     __tablename__ = "reports"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -203,6 +206,7 @@ class Report(Base):
     sample_id: Mapped[str] = mapped_column(ForeignKey("samples.id", ondelete="CASCADE"), index=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), unique=True)
     evaluation: Mapped[dict[str, Any]] = mapped_column(Json)
+    public: Mapped[dict[str, Any] | None] = mapped_column(Json)
     created_at: Mapped[float] = mapped_column(Double, server_default=epoch_now())
     __table_args__ = (Index(None, "tenant_id", "created_at"),)
 

@@ -33,8 +33,11 @@ def add(
     sample_id: str,
     job_id: str,
     evaluation: Mapping[str, Any],
+    public: Mapping[str, Any] | None = None,
 ) -> str:
-    """Store an evaluation (models.evaluation's JSON): its metrics as rows, the rest as it is -> report id."""
+    """Store an evaluation (models.evaluation's JSON): its metrics as rows, the rest as it is -> report id.
+
+    public: figures of its public edition, where its job was private."""
     rest = {k: v for k, v in evaluation.items() if k != "metrics"}
     report = Report(
         id=new_id("rep"),
@@ -43,6 +46,7 @@ def add(
         sample_id=sample_id,
         job_id=job_id,
         evaluation=rest,
+        public=None if public is None else dict(public),
     )
     session.add(report)
     session.flush()

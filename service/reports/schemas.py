@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -29,7 +29,20 @@ class ReportSummary(BaseModel):
     created_at: str
 
 
+Edition = Literal["public", "internal"]
+MARKINGS = {
+    "internal": "Internal: not for release. Its figures were computed on real rows without noise.",
+    "public": "Public edition: every figure that depends on real rows is covered by differential privacy.",
+}
+"""What stands on top of each edition."""
+
+
 class ReportOut(ReportSummary):
+    edition: Edition | None = Field(None, description="Of a job under differential privacy; others have one report.")
+    marking: str | None = Field(None, description="What may be done with this edition.")
+    privacy: dict[str, Any] | None = Field(
+        None, description="Under differential privacy: the statement, the job's lines of the ledger, before and after."
+    )
     dataset: dict[str, Any]
     sample: dict[str, Any]
     synthesizer: dict[str, Any]

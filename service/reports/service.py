@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from models.errors import NotFound
 from service.db.tables import Dataset, Job, MetricRow, Report, Sample, Synthesizer
+from service.jobs.private import when
 from service.paging import Page, iso, newest
-from service.reports import repository
-from service.reports.schemas import MetricOut, ReportOut, ReportSummary
+from service.reports import editions, repository
+from service.reports.schemas import MARKINGS, Edition, MetricOut, ReportOut, ReportSummary
 from service.security.principal import Principal
 
 
@@ -22,7 +23,7 @@ def summary(report: Report) -> ReportSummary:
         dataset_id=report.dataset_id,
         sample_id=report.sample_id,
         job_id=report.job_id,
-        created_at=iso(report.created_at),
+        created_at=str(when(report.created_at, report.public is not None)),
     )
 
 
@@ -31,15 +32,24 @@ def list_reports(session: Session, caller: Principal, limit: int, cursor: str | 
     return Page(total=total, items=[summary(r) for r in rows], next_cursor=following)
 
 
-def get(session: Session, caller: Principal, report_id: str) -> ReportOut:
-    """Raises NotFound, also for another tenant's report."""
+def get(session: Session, caller: Principal, report_id: str, edition: Edition | None = None) -> ReportOut:
+    """edition: of a job under differential privacy, by default the public one. Raises NotFound, also for another
+    tenant's report, and Conflict where it has no such edition."""
     report = repository.get(session, caller.tenant_id, report_id)
     if report is None:
         raise NotFound("There is no such report.", hint="GET /v1/reports lists them.")
     sample = session.get_one(Sample, report.sample_id)
     made = session.get_one(Job, sample.job_id)
+    synthesizer = session.get_one(Synthesizer, sample.synthesizer_id)
+    trained = session.get_one(Job, synthesizer.job_id)
+    shown = editions.edition_of(trained, report, edition)
+    if shown == "public":
+        return editions.public(session, report, sample, made, trained)
     return ReportOut(
         **summary(report).model_dump(),
+        edition=shown,
+        marking=None if shown is None else MARKINGS[shown],
+        privacy=None if shown is None else editions.privacy_of(session, trained, synthesizer),
         dataset=_dataset(session.get_one(Dataset, report.dataset_id)),
         sample={
             "row_count": sample.row_count,
@@ -49,7 +59,7 @@ def get(session: Session, caller: Principal, report_id: str) -> ReportOut:
             "mode": made.spec.get("mode") or "full",
             "warnings": (made.result or {}).get("warnings", []),
         },
-        synthesizer=_synthesizer(session.get_one(Synthesizer, sample.synthesizer_id)),
+        synthesizer=_synthesizer(synthesizer),
         metrics=[_metric(m) for m in repository.metrics(session, report_id)],
         sections=report.evaluation["sections"],
         meta=report.evaluation["meta"],

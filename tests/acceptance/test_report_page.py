@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from service.reports.html import render
+from service.reports.schemas import MARKINGS
+from tests.public_report import public_report
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -40,13 +42,20 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def internal_report(column: str) -> dict[str, Any]:
+    """Of a private job."""
+    found = {"edition": "internal", "marking": MARKINGS["internal"], "privacy": public_report(column)["privacy"]}
+    return {**fixture_report(column), **found}
+
+
+@pytest.mark.parametrize("made", [fixture_report, public_report, internal_report])
 @pytest.mark.parametrize("column", ["age", "<img src=x onerror=alert(1)>" + "long name " * 60])
 @pytest.mark.parametrize("width", [390, 1200])
 def test_page_opens_without_errors_requests_or_overflow(
-    browser: Browser, tmp_path: Path, column: str, width: int
+    browser: Browser, tmp_path: Path, made: Any, column: str, width: int
 ) -> None:
     file = tmp_path / "report.html"
-    file.write_text(render(fixture_report(column)), encoding="utf-8")
+    file.write_text(render(made(column)), encoding="utf-8")
     page = browser.new_page(viewport={"width": width, "height": 900})
     said: list[str] = []
     asked: list[str] = []
@@ -74,6 +83,23 @@ def test_text_contrasts_in_light_and_dark(browser: Browser, tmp_path: Path) -> N
             ratio = page.evaluate(CONTRAST, selector)
             assert ratio >= 4.5, (scheme, selector, ratio)
         page.close()
+
+
+def test_editions_are_marked_on_top_in_light_dark_and_print(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    for made, words in ((public_report, "Public edition"), (internal_report, "Internal: not for release")):
+        file.write_text(render(made("age")), encoding="utf-8")
+        for scheme, media in (("light", "screen"), ("dark", "screen"), ("dark", "print")):
+            page = browser.new_page(color_scheme=scheme)
+            page.goto(file.as_uri())
+            page.emulate_media(media=media, color_scheme=scheme)
+            mark = page.locator(".marking")
+            assert words in mark.inner_text()
+            box = mark.bounding_box()
+            assert box is not None
+            assert (box["y"], box["height"] > 20) == (0, True)
+            assert page.evaluate(CONTRAST, ".marking") >= 4.5
+            page.close()
 
 
 def test_print_is_dark_on_white_and_fits_the_paper(browser: Browser, tmp_path: Path) -> None:

@@ -147,4 +147,5 @@ def _add_report(session: Session, job: Job, sample: Sample, outcome: Mapping[str
         sample_id=sample.id,
         job_id=job.id,
         evaluation=outcome["evaluation"],
+        public=outcome.get("public"),
     )

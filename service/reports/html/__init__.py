@@ -14,6 +14,7 @@ from service.reports.html import charts
 from service.reports.html.figures import cell, percent, plain, short, visible
 from service.reports.html.glossary import NAMES
 from service.reports.html.pages import build
+from service.reports.html.public import public
 
 HERE = Path(__file__).parent / "templates"
 
@@ -40,6 +41,8 @@ def style() -> str:
 
 def render(report: dict[str, Any]) -> str:
     """The page of a report (the JSON of GET /v1/reports/{id}). Absent sections are named as absent."""
+    if report.get("edition") == "public":
+        return _environment().get_template("public.html").render(css=style(), policy=_policy(), **public(report))
     return _environment().get_template("report.html").render(css=style(), policy=_policy(), **build(report))
 
 

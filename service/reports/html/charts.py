@@ -11,13 +11,31 @@ from service.reports.html.figures import axis, cell, percent, short
 from service.reports.html.histogram import histogram
 from service.reports.html.svg import group, line, picture, tag, text
 
-__all__ = ["bullet", "curves", "heat", "histogram"]
+__all__ = ["bullet", "curves", "heat", "histogram", "span"]
 
 KNOWN = (("floor", "worst known"), ("holdout", "real holdout"), ("ceiling", "best known"))
 Line = tuple[str, str, Sequence[float], Sequence[float]]
 """(name, classes, x, y)"""
 Mark = tuple[float, float | None, str, str]
 """(x, y of a dot or nothing, class, words): an upright line across the chart"""
+
+
+def span(found: Mapping[str, Any], scale: float) -> Markup:
+    """An interval of a share, from 0 to `scale`, with its estimate as a dot and what real rows read as a tick."""
+
+    def place(v: float) -> float:
+        return 4 + 152 * min(v, scale) / scale
+
+    words = f"{percent(found['low'])} to {percent(found['high'])}"
+    shapes = [tag("rect", x=4, y=9, width=152, height=4, rx=2, class_="track")]
+    shapes.append(line([(place(found["low"]), 11), (place(found["high"]), 11)], "interval"))
+    if found.get("ceiling") is not None:
+        said = tag("title", f"real rows again: {percent(found['ceiling'])}")
+        shapes.append(tag("rect", said, x=place(found["ceiling"]) - 1.5, y=4, width=3, height=14, class_="ceiling"))
+    if found.get("estimate") is not None:
+        said = tag("title", f"estimate: {percent(found['estimate'])}")
+        shapes.append(tag("circle", said, cx=place(found["estimate"]), cy=11, r=4, class_="synthetic"))
+    return picture(160, 22, words, shapes)
 
 
 def bullet(metric: Mapping[str, Any]) -> Markup:
