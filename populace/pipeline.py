@@ -19,7 +19,8 @@ CANCEL_SECONDS = 15.0
 @dataclass(frozen=True)
 class Order:
     """What is asked for. None: the service's default. schema: overrides, or a whole schema if it has a version.
-    search: how to search training options first (trials, max_time, objective).
+    search: how to search training options first (trials, max_time, objective). privacy: of the job; budget: that is
+    set for it before (resources.budgets).
     """
 
     source: Path
@@ -33,6 +34,8 @@ class Order:
     search: Mapping[str, Any] | None = None
     balance: str | None = None
     mode: str | None = None
+    privacy: Mapping[str, Any] | None = None
+    budget: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,12 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
     dataset = client.datasets.get(dataset.id)
     if order.schema is not None:
         client.datasets.set_schema(dataset.id, order.schema, replace="version" in order.schema)
+    if order.budget is not None:
+        client.budgets.set(dataset.id, **order.budget)
     profiled = time.monotonic()
     tuning = None if order.search is None else _search(client, order, dataset)
     tuned = time.monotonic()
-    say(f"{dataset.row_count:,} rows, {dataset.column_count} columns; training")
+    say(f"{dataset.row_count:,} rows, {dataset.column_count} columns; training" + _privately(order))
     job = client.jobs.synthesize(
         dataset.id,
         rows=order.rows,
@@ -79,6 +84,7 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
         holdout=order.holdout,
         options=order.options,
         options_from=None if tuning is None else tuning.id,
+        privacy=order.privacy,
     )
     job = _wait(client, job.id)
     worked = time.monotonic()
@@ -91,6 +97,12 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
     if tuning is not None:
         seconds["tune"] = tuned - profiled
     return Outcome(dataset, job, found, {k: round(v, 2) for k, v in seconds.items()}, tuning)
+
+
+def _privately(order: Order) -> str:
+    if order.privacy is None:
+        return ""
+    return f" at epsilon {order.privacy['epsilon']:g}, delta {order.privacy['delta']:g}"
 
 
 def _search(client: Client, order: Order, dataset: Dataset) -> Job:

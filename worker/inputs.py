@@ -78,6 +78,8 @@ def _describe(claim: Claim, database: Database) -> tuple[dict[str, Any], Mapping
                 blobs["table.parquet"] = None if dataset is None else dataset.table_blob_id
         elif claim.kind == "evaluate" and dataset is not None and synthesizer is not None and sample is not None:
             facts["schema"], facts["split"] = sample.schema, synthesizer.manifest["split"]
+            if privacy := synthesizer.manifest.get("privacy"):
+                facts["private_split"] = {"unit": privacy["unit"]["column"], "schema": dataset.schema}
             blobs["table.parquet"] = dataset.table_blob_id
             blobs |= _parts(session, sample)
     found = {name: blob_id for name, blob_id in blobs.items() if blob_id is not None}

@@ -54,12 +54,14 @@ class Reporter:
             self.say("progress", fraction=min(max(fraction, 0.0), 1.0), message=message, values=clean_values(values))
 
     def checkpoint(self, folder: Path, **meta: Any) -> None:
-        """Pack the folder now, since its owner overwrites it next; at most every `checkpoint_seconds`.
+        """Pack the folder now, since its owner overwrites it next; at most every `checkpoint_seconds`, unless meta has
+        a true `now`.
 
         The supervisor deletes a packed checkpoint when it has it: while it has not, there is no point in another.
         """
         moment = time.monotonic()
-        if moment - self._kept < self._every or self._packed.exists():
+        urgent = meta.pop("now", False)
+        if not urgent and (moment - self._kept < self._every or self._packed.exists()):
             return
         self._kept = moment
         self._number += 1

@@ -10,6 +10,17 @@ import typer
 
 from populace.commands.common import ApiKey, AsJson, Url, connect, training_options
 from populace.commands.nouns import Id, noun
+from populace.commands.private import (
+    Asked,
+    Delta,
+    DomainShare,
+    Epsilon,
+    EvaluationShare,
+    Mechanism,
+    PublicRows,
+    RowsPerUnit,
+    UnitColumn,
+)
 from populace.console import emit, emit_json, say, say_warnings
 
 if TYPE_CHECKING:
@@ -75,6 +86,14 @@ def synthesize(
     max_time: MaxTime = None,
     model: Model = None,
     options_from: Annotated[str | None, typer.Option(help="Id of a tune job; takes its best options.")] = None,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    mechanism: Mechanism = None,
+    unit_column: UnitColumn = None,
+    rows_per_unit: RowsPerUnit = None,
+    public_rows: PublicRows = None,
+    domain_share: DomainShare = None,
+    evaluation_share: EvaluationShare = None,
     name: Annotated[str | None, typer.Option(help="A name for the job.")] = None,
     wait: Wait = True,
     url: Url = None,
@@ -83,8 +102,12 @@ def synthesize(
 ) -> None:
     """Train on a dataset, draw a sample, evaluate it; prints the job's id.
 
+    With --epsilon, under differential privacy, out of the dataset's budget (`populace budget`).
+
     Example: populace jobs synthesize DATASET --target income --json
     """
+    who = {"unit_column": unit_column, "rows_per_unit": rows_per_unit, "rows": public_rows}
+    privacy = Asked(epsilon, delta, mechanism, **who, domain=domain_share, evaluation=evaluation_share).request()
     options = training_options(option, options_file, max_time, model)
     with connect(url, key) as client:
         job = client.jobs.synthesize(
@@ -98,6 +121,7 @@ def synthesize(
             holdout=holdout,
             options=options,
             options_from=options_from,
+            privacy=privacy,
             name=name,
         )
         _ordered(client, job, wait, json)

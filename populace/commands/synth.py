@@ -30,6 +30,19 @@ from populace.commands.jobs import (
     Target,
     Where,
 )
+from populace.commands.private import (
+    DELTA,
+    Asked,
+    Delta,
+    DomainShare,
+    Epsilon,
+    EvaluationShare,
+    Mechanism,
+    PublicRows,
+    RowsPerUnit,
+    UnitColumn,
+    budget_for,
+)
 from populace.commands.samples import check_ending
 from populace.commands.tuning import Objective, show_trials
 from populace.console import CommandError, emit_json, say, say_warnings
@@ -64,6 +77,18 @@ def synth(
     objective: Objective = None,
     max_time: MaxTime = None,
     model: Model = None,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    mechanism: Mechanism = None,
+    unit_column: UnitColumn = None,
+    rows_per_unit: RowsPerUnit = None,
+    public_rows: PublicRows = None,
+    rows_at_most: Annotated[
+        int | None,
+        typer.Option(help="Rows of INPUT at most, a bound that is public; by default what goes with the delta.", min=1),
+    ] = None,
+    domain_share: DomainShare = None,
+    evaluation_share: EvaluationShare = None,
     home: Annotated[
         Path | None, typer.Option(help="Keep database and models here instead of a temporary place.")
     ] = None,
@@ -82,6 +107,8 @@ def synth(
       populace synth census.parquet --rows 5000 --where "age>=65" --where "sex=Female" > older_women.csv
 
       populace synth census.csv --balance "income:<=50K=0.5,>50K=0.5" --max-time 10m --output balanced.csv
+
+      populace synth census.csv --epsilon 1 --schema public.json --output private.csv
     """
     if output is not None:
         check_ending(output)
@@ -95,6 +122,16 @@ def synth(
     if tune is None and (objective or tune_time):
         raise typer.BadParameter("--objective and --tune-time belong to a search.", param_hint="--tune")
     overrides = None if schema is None else read_schema(schema)
+    who = {"unit_column": unit_column, "rows_per_unit": rows_per_unit, "rows": public_rows}
+    if epsilon is not None:
+        delta = DELTA if delta is None else delta
+    privacy = Asked(epsilon, delta, mechanism, **who, domain=domain_share, evaluation=evaluation_share).request()
+    if privacy is None and rows_at_most is not None:
+        raise typer.BadParameter("belongs to --epsilon.", param_hint="--rows-at-most")
+    if privacy is not None and tune is not None:
+        raise typer.BadParameter(
+            "a search looks at rows that nobody pays for: not with --epsilon.", param_hint="--tune"
+        )
 
     from populace.client import Client
     from populace.embedded import EmbeddedService
@@ -103,6 +140,8 @@ def synth(
 
     order = Order(source, rows, target, tuple(where or ()), seed, holdout, options, overrides)
     order = replace(order, search=search if tune else None, balance=balance, mode="fast" if fast else None)
+    if privacy is not None:
+        order = replace(order, privacy=privacy, budget=budget_for(privacy, rows_at_most))
     sink: Path | IO[bytes] = output or sys.stdout.buffer
     with (
         terminated(),

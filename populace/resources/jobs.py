@@ -37,6 +37,7 @@ class Jobs(Resource[Job]):
         holdout: float | None = None,
         options: Mapping[str, Any] | None = None,
         options_from: str | None = None,
+        privacy: Mapping[str, Any] | None = None,
         name: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
@@ -48,7 +49,8 @@ class Jobs(Resource[Job]):
         "fast": drawn by a small network distilled from the generator, at a loss. holdout: share of rows kept from
         training, for the evaluation.
         options: training options (see docs/training.md). options_from: id of a tune job, whose best options are taken
-        with its seed and holdout. idempotency_key: the same key again answers the same job.
+        with its seed and holdout. privacy: fit under differential privacy, e.g. {"epsilon": 1, "delta": 1e-9}, for
+        which the dataset has a budget (`client.budgets.set`). idempotency_key: the same key again answers the same job.
         Raises ApiError (`dataset_pending`, `invalid_condition`, ...).
         """
         return self.create(
@@ -64,6 +66,7 @@ class Jobs(Resource[Job]):
                 holdout=holdout,
                 options=dict(options) if options else None,
                 options_from=options_from,
+                privacy=dict(privacy) if privacy else None,
                 name=name,
             ),
             idempotency_key=idempotency_key,

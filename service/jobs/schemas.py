@@ -40,7 +40,7 @@ class SynthesizeRequest(_Request):
     kind: Literal["synthesize"]
     dataset_id: str
     rows: Rows | None = Field(
-        None, description="Default: as many as the dataset has; with `privacy` as many as are declared public."
+        None, description="Default: as many as the dataset has; with `privacy` as many as its release estimates."
     )
     target: Target | None = None
     where: Where = []
@@ -51,7 +51,7 @@ class SynthesizeRequest(_Request):
     options: dict[str, Any] = Field({}, description="Of the generator, by name.")
     options_from: str | None = Field(None, description="Id of a tune job whose best options are taken.")
     name: str | None = Field(None, max_length=200)
-    privacy: PrivacyRequest | None = Field(None, description="Not in this release: refused.")
+    privacy: PrivacyRequest | None = Field(None, description="Fit under differential privacy (docs/privacy.md).")
 
 
 class ImputeRequest(_Request):

@@ -102,7 +102,8 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
         "schema_version": dataset.schema_version,
     }
     if privacy is not None:
-        spec["privacy"] = dict(privacy.spec)
+        # Left open, the rows are as many as the release estimates, which nobody knows yet: so many at most.
+        spec |= {"privacy": dict(privacy.spec), "rows": request.rows or privacy.spec.get("rows"), "most_rows": rows}
     return Resolved(
         "synthesize",
         spec,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from models.errors import Detail, InvalidInput
+from models.errors import Detail, InvalidInput, InvalidPrivacy
 from models.schema import Schema
 from service.privacy import ledger
 from service.privacy import spent as sums
@@ -21,7 +21,24 @@ Planner = Callable[[PrivacyRequest, float, Schema, Mapping[str, Any]], Shares]
 """(request, its delta, schema, training options) -> every release that the job will make, by account. Equal arguments
 give equal releases; rows are not looked at."""
 
-PLANNER: Planner | None = None
+
+def planner(request: PrivacyRequest, delta: float, schema: Schema, options: Mapping[str, Any]) -> Shares:
+    """By models.privacy.plan. Raises InvalidPrivacy and InvalidInput naming the place in the body."""
+    from models.options import FitOptions
+    from models.privacy.plan import PrivacyOptions, plan
+
+    try:
+        wanted = PrivacyOptions.from_json({**request.model_dump(), "delta": delta})
+        wanted.check_training(FitOptions.from_json(options))
+        return plan(wanted, schema)
+    except InvalidPrivacy as error:
+        told = [Detail(("body", *d.loc), d.msg, d.hint) if d.loc[0] in PLACES else d for d in error.errors]
+        raise InvalidPrivacy(error.message, hint=error.hint, errors=told, code=error.error_code) from None
+
+
+PLACES = ("privacy", "options")
+"""Parts of the body that errors of models.privacy name."""
+PLANNER: Planner | None = planner
 """None: this release cannot fit privately, and says so."""
 
 

@@ -51,6 +51,7 @@ def check_request(
     check_epsilon(request.epsilon)
     check_delta(delta, terms.rows_at_most)
     check_shares(request)
+    check_rows(request.rows, terms.rows_at_most)
     check_unit(request.unit, terms.unit)
     check_column(terms.unit, columns, ("body", "privacy", "unit", "column"))
     check_no_search(options, options_from)
@@ -85,6 +86,17 @@ def check_delta(delta: float, rows_at_most: int, loc: tuple[str, ...] = ("body",
             f"A delta of {delta:g} would allow a mechanism that publishes whole rows: it is not below 1 in "
             f"{rows_at_most:,}, the bound on the table's rows that its budget declares.",
             f"Ask for a delta far below it, such as {_below(rows_at_most):g}.",
+        )
+
+
+def check_rows(rows: int | None, rows_at_most: int) -> None:
+    """Raises InvalidPrivacy where both public numbers contradict each other."""
+    if rows is not None and rows > rows_at_most:
+        raise _bad(
+            ("body", "privacy", "rows"),
+            f"must be at most {rows_at_most}",
+            f"The job declares {rows:,} rows, and the budget at most {rows_at_most:,}.",
+            "Correct the one, or have the custodian correct the other.",
         )
 
 

@@ -49,7 +49,12 @@ class PrivacyRequest(_Strict):
     mechanism: Literal["marginals", "dpsgd", "hybrid"] = "marginals"
     shares: Shares = Shares()
     unit: Unit | None = Field(None, description="That of the dataset's budget, named again; none: each row is a unit.")
-    options: dict[str, Any] = Field({}, description="Of the mechanism, by name.")
+    rows: StrictInt | None = Field(
+        None, ge=1, description="How many rows the table has, where that is public. Default: a part of epsilon tells."
+    )
+    options: dict[str, Any] = Field(
+        {}, description="Of the mechanism, by name: bins (of numbers without edges), triples, one_way."
+    )
 
 
 class AccountOut(BaseModel):

@@ -184,9 +184,13 @@ def test_a_deleted_dataset_leaves_its_ledger_and_no_value(
         check_problem(other_client.get(f"/v1/datasets/{budgeted}/{end}"), 404, "not_found")
 
 
-def test_a_private_job_is_still_refused(client: TestClient, budgeted: str, check_problem: Check) -> None:
-    body = {"kind": "synthesize", "dataset_id": budgeted, "privacy": {"epsilon": 1}}
-    check_problem(client.post("/v1/jobs", json=body), 422, "privacy_unavailable")
+def test_a_private_job_needs_a_budget_and_a_domain(client: TestClient, dataset: str, check_problem: Check) -> None:
+    body = {"kind": "synthesize", "dataset_id": dataset, "privacy": {"epsilon": 1}}
+    check_problem(client.post("/v1/jobs", json=body), 409, "no_budget")
+    assert client.put(f"/v1/datasets/{dataset}/budget", json=BUDGET).status_code == 200
+    problem = check_problem(client.post("/v1/jobs", json=body), 422, "domain_unknown")
+    assert "public" in problem["hint"]
+    assert client.get("/v1/jobs").json()["total"] == 0
 
 
 def test_with_a_planner_jobs_are_checked_and_reserved(

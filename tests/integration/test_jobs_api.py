@@ -138,7 +138,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"options": {"steps": "many"}}, "invalid_input", "steps"),
     ({"options": {"seed": 1}}, "invalid_input", "seed"),
     ({"options": [1]}, "invalid_input", "options"),
-    ({"privacy": {"epsilon": 1}}, "privacy_unavailable", "privacy"),
+    ({"privacy": {"epsilon": 1, "colour": "red"}}, "invalid_input", "colour"),
     ({"colour": "red"}, "invalid_input", "colour"),
     ({"kind": "profile"}, "invalid_input", ""),
     ({"kind": "dance"}, "invalid_input", ""),

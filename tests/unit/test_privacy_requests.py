@@ -133,11 +133,45 @@ def test_offers_are_rounded_down(value: float) -> None:
     assert rounded_down(1e-7) == 0.0
 
 
-def test_the_release_refuses_privacy_until_a_planner_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_without_a_planner_refuses_privacy(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans.check_available()
+    monkeypatch.setattr(plans, "PLANNER", None)
     with pytest.raises(Exception, match="not in this release"):
         plans.check_available()
-    monkeypatch.setattr(plans, "PLANNER", lambda *_: {})
-    plans.check_available()
+
+
+PUBLIC = Schema((Column("age", Kind.INTEGER, minimum=0, maximum=99, public=True),))
+
+
+def test_the_planner_spends_all_of_epsilon() -> None:
+    found = plans.planner(request(epsilon=0.7), 1e-9, PUBLIC, {})
+    assert list(found) == ["fit"]
+    assert 0.97 * 0.7 <= epsilon(joined(*found.values()), 1e-9) <= 0.7
+    split = plans.planner(request(shares={"fit": 0.8, "evaluation": 0.2}), 1e-9, PUBLIC, {})
+    assert 0.97 <= epsilon(joined(*split.values()), 1e-9) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "place"),
+    [
+        ({"options": {"bins": 1}}, {}, ["body", "privacy", "options", "bins"]),
+        ({"options": {"patience": 1}}, {}, ["body", "privacy", "options", "patience"]),
+        ({"mechanism": "dpsgd"}, {}, ["body", "privacy", "mechanism"]),
+        ({}, {"steps": 5}, ["body", "options", "steps"]),
+        ({}, {"model": "ctgan"}, ["body", "options", "model"]),
+    ],
+)
+def test_what_the_planner_refuses_names_its_place(
+    asked: dict[str, Any], options: dict[str, Any], place: list[str]
+) -> None:
+    with pytest.raises(InvalidPrivacy) as caught:
+        plans.planner(request(**asked), 1e-9, PUBLIC, options)
+    assert list(caught.value.errors[0].loc) == place
+    assert caught.value.hint
+
+
+def test_more_public_rows_than_the_bound_are_refused() -> None:
+    assert refused(request(rows=ROWS.rows_at_most + 1))[0] == "privacy.rows"
 
 
 def test_turning_it_on_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

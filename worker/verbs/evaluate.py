@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from models.balance import parse_balance, parts, rebalanced, values_in
 from models.conditions import parse_conditions
+from models.dp.holdout import private_split
 from models.evaluation import evaluate
 from models.rng import stream
 from models.rules import counts, parse_rules
+from models.schema import schema_from_json
 from models.synthesize import split
 from models.table import Table
 from worker.reporting import Reporter
@@ -22,20 +25,37 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
     progress.step("read")
     real = read_stored(folder / "in" / "table.parquet", job["schema"])
     synthetic = read_parts(folder / "in", job["schema"], EVALUATED_ROWS)
-    how = job["split"]
-    return {"evaluation": assess(real, synthetic, job["spec"], how["fraction"], how["seed"], progress)}
+    how, coins = job["split"], None
+    if job.get("private_split"):
+        real = Table(schema_from_json(job["private_split"]["schema"]), real.data)
+        coins = (job["private_split"]["unit"],)
+    return {"evaluation": assess(real, synthetic, job["spec"], how["fraction"], how["seed"], progress, coins=coins)}
 
 
 def assess(
-    real: Table, synthetic: Table, spec: dict[str, Any], fraction: float, seed: int, progress: Reporter
+    real: Table,
+    synthetic: Table,
+    spec: dict[str, Any],
+    fraction: float,
+    seed: int,
+    progress: Reporter,
+    *,
+    coins: tuple[str | None] | None = None,
 ) -> dict[str, Any]:
     """Evaluation as JSON. The split is the one made before training, so the holdout is new to the synthesizer.
+
+    coins: of a private synthesizer, whose split is by a coin of each unit, the column of the units (None: rows).
 
     A sample under conditions is compared with the real rows that meet them; of one that is balanced, real rows are left
     out until the rest has the asked shares, but copies are looked for among all.
     """
     progress.step("evaluate")
-    every = [under(real.part(rows), spec["where"]) for rows in split(len(real), fraction, seed)]
+    if coins is None:
+        halves = split(len(real), fraction, seed)
+    else:
+        halves = private_split(real, fraction, seed, *coins)
+        real, synthetic = in_common(real, synthetic)
+    every = [under(real.part(rows), spec["where"]) for rows in halves]
     train, holdout = in_shares(every, spec) if spec.get("balance") else every
     evaluation = evaluate(
         train,
@@ -55,6 +75,19 @@ def assess(
         told = [{"rule": rule.text, "training_rows": a, "synthetic_rows": b} for rule, a, b in each]
         found["sections"]["rules"] = {"broken": told, "training": len(train), "synthetic": len(synthetic)}
     return found
+
+
+def in_common(real: Table, synthetic: Table) -> tuple[Table, Table]:
+    """Both under one schema: a public domain holds labels that no row has, and rows may have labels that it lacks."""
+    columns = []
+    for column, own in zip(synthetic.schema.columns, real.schema.columns, strict=True):
+        labels = dict.fromkeys([*(column.categories or ()), *(own.categories or ())])
+        codes = dict.fromkeys([*column.missing_codes, *own.missing_codes])
+        ends = {"minimum": own.minimum, "maximum": own.maximum} if column.minimum is None else {}
+        found = replace(column, missing_codes=tuple(codes), **ends)
+        columns.append(replace(found, categories=tuple(labels)) if column.labelled else found)
+    schema = replace(synthetic.schema, columns=tuple(columns))
+    return Table(schema, real.data), Table(schema, synthetic.data)
 
 
 def in_shares(tables: Sequence[Table], spec: Mapping[str, Any]) -> list[Table]:

@@ -22,15 +22,18 @@ from models.table import StoredWriter, Table, batch_rows
 from worker.reporting import Reporter
 
 
-def read_training(job: dict[str, Any], folder: Path, progress: Reporter) -> tuple[Table, FitOptions, Path]:
-    """The table of a job that trains, checked against its schema, the options and the folder of checkpoints.
+def read_training(
+    job: dict[str, Any], folder: Path, progress: Reporter, *, check: bool = True
+) -> tuple[Table, FitOptions, Path]:
+    """The table of a job that trains, the options and the folder of checkpoints. check: the table against its schema.
 
     Raises InvalidSchema where the data contradicts the schema, InvalidInput.
     """
     progress.step("read")
     real = read_stored(folder / "in" / "table.parquet", job["schema"])
     progress.step("profile")
-    check_schema(real)
+    if check:
+        check_schema(real)
     options = FitOptions.from_json(job["spec"]["options"])
     checkpoint = folder / "checkpoint"
     checkpoint.mkdir(exist_ok=True)

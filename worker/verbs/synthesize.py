@@ -21,6 +21,10 @@ MIN_REAL_ROWS = 20
 def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
     """Raises InvalidSchema where the data contradicts the schema, InvalidInput, InvalidCondition."""
     spec = job["spec"]
+    if spec.get("privacy"):
+        from worker.verbs import private
+
+        return private.run(job, folder, progress)
     real, options, checkpoint = read_training(job, folder, progress)
     _judgeable(real, spec)
     synthesizer = fit(real, options=options, progress=progress, checkpoint=checkpoint)

@@ -131,7 +131,8 @@ def _add_sample(
         row_count=outcome["rows"],
         where=list(job.spec.get("where", [])),
         seed=job.spec["seed"],
-        schema=job.spec.get("schema", synthesizer.schema),
+        # Of an imputed table that of its dataset; a private synthesizer's is public, that of its dataset is not.
+        schema=job.spec.get("schema", synthesizer.schema) if job.kind == "sample" else synthesizer.schema,
         table_blob_id=blobs["sample"],
     )
     session.add(sample)
