@@ -165,6 +165,9 @@ class Spending(BaseModel):
     spent_after: float = Field(description="With this job.")
     epsilon: float = Field(description="What may be spent.")
     delta: float
+    accounts: dict[str, float] = Field(
+        description="Of this job's releases by account. They do not add up: what is composed costs less."
+    )
 
 
 class DryRun(BaseModel):

@@ -19,6 +19,7 @@ from service.jobs.specs import Resolved, resolve
 from service.jobs.views import event_out, job_out, shown_spec
 from service.paging import Page, newest
 from service.privacy import ledger
+from service.privacy import spent as sums
 from service.privacy.errors import StaleQuote
 from service.privacy.ledger import Quote
 from service.privacy.reserving import with_reservation
@@ -150,7 +151,8 @@ def _spending(session: Session, resolved: Resolved) -> Spending:
     state = ledger.read(session, str(resolved.dataset_id))
     quote = ledger.price(state, resolved.shares)
     after = max(quote.after.values())
-    return Spending(spent=state.epsilon, spent_after=after, epsilon=state.cap, delta=state.delta)
+    accounts = {account: sums.epsilon(sums.joined(h), state.delta) for account, h in resolved.shares.items()}
+    return Spending(spent=state.epsilon, spent_after=after, epsilon=state.cap, delta=state.delta, accounts=accounts)
 
 
 def view(session: Session, job: Job) -> JobOut:

@@ -203,7 +203,9 @@ def test_with_a_planner_jobs_are_checked_and_reserved(
         problem = check_problem(client.post("/v1/jobs", json=body | {"privacy": wrong}), 422, "invalid_privacy")
         assert problem["errors"][0]["loc"] == ["body", "privacy", place]
     plan = client.post("/v1/jobs", params={"dry_run": True}, json=body).json()
-    assert plan["privacy"] == {"spent": 0, "spent_after": epsilon((gaussian(2.5),), 1e-9), "epsilon": 3, "delta": 1e-9}
+    cost = epsilon((gaussian(2.5),), 1e-9)
+    told = {"spent": 0, "spent_after": cost, "epsilon": 3, "delta": 1e-9, "accounts": {"fit": cost}}
+    assert plan["privacy"] == told
     made = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "k"})
     assert made.status_code == 202, made.text
     assert made.json()["spec"]["privacy"]["epsilon"] == 2.9
