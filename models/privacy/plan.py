@@ -46,8 +46,8 @@ def _domain(options: PrivacyOptions, schema: Schema) -> History:
     domain.check_domain(schema, discover=share > 0)
     if not share > 0:
         return ()
-    how = {"spent": (), "rows_per_unit": options.rows_per_unit}
-    return domain.discovery(schema, share * options.epsilon, options.delta, **how)
+    k = options.rows_per_unit
+    return domain.discovery(schema, share * options.epsilon, options.delta, spent=(), rows_per_unit=k)
 
 
 def _fit(options: PrivacyOptions, share: float, spent: History) -> History:
