@@ -251,9 +251,7 @@ def fit(
 
 
 def _made(found: Private) -> Synthesizer:
-    model = found.model
-    order = tuple(range(len(model.sizes)))
-    return Synthesizer(found.schema, found.encoding, model, order, model.probabilities.mean(0), found.manifest)
+    return Synthesizer(found.schema, found.encoding, found.model, found.order, found.frequencies, found.manifest)
 
 
 def _rules(train: Table) -> list[dict[str, Any]]:

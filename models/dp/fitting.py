@@ -1,10 +1,12 @@
 """The private branch of `models.synthesize.fit`: from rows to a generator of which the accountant covers everything.
 
-    units and holdout -> domain (account "domain", or public) -> cells -> noisy tables ("fit") -> one-pass generator
+    units and holdout -> domain (account "domain", or public) -> cells -> noisy tables ("fit")
+        -> one-pass generator, and for hybrid and dpsgd steps of DP-SGD (models/dp/stepping.py; "fit" too)
 
-Rows are read by three things: by what bounds and divides units (each by itself: models/dp/holdout.py), by
-models.dp.discovery, and by models.dp.release. The two latter release what the history pays for and no more; all that
-follows is post-processing. A seed steers the holdout, the fit of the generator and its samples, and no noise.
+Rows are read by four things: by what bounds and divides units (each by itself: models/dp/holdout.py), by
+models.dp.discovery, by models.dp.release and by the steps of models.dp.sgd. The three latter release what the
+history pays for and no more; all else is post-processing. A seed steers the holdout, the fit of the generator and its
+samples, and no noise.
 
 What is kept between attempts is the domain that was found and the noisy tables, so that a job that resumes pays once
 and its attempts, taken together, show one release. Nothing that depends on the noise is told before it is kept.
@@ -27,15 +29,20 @@ import torch
 
 from models.accounting import Event, History, compose, fits, history_to_json
 from models.artifacts import read_bundle, write_bundle
+from models.ctgan.model import Ctgan
+from models.dp.consistency import consistent
 from models.dp.encoding import codes_of, encoding_of
 from models.dp.holdout import METHOD, private_split, units_of
 from models.dp.marginals import MarginalOptions
 from models.dp.noise import Bytes
 from models.dp.one_pass import OnePass, fit
 from models.dp.release import Release, kept_rows, release_for
+from models.dp.stepping import by_steps, columns_alone
 from models.dp.stored import release_from, release_tensor, release_to_json
+from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
 from models.errors import Detail, InvalidArtifact, InvalidInput, InvalidPrivacy
+from models.gan.network import Generator
 from models.gan.parallel import torch_alone
 from models.gan.ruling import last_resort
 from models.options import FitOptions
@@ -59,8 +66,10 @@ class Private:
 
     schema: Schema
     encoding: TableEncoding
-    model: OnePass
+    model: Generator | Ctgan | OnePass
     manifest: dict[str, Any]
+    order: tuple[int, ...]
+    frequencies: Array
 
 
 def fit_private(
@@ -84,8 +93,9 @@ def fit_private(
     kept = _Kept.read(checkpoint, mark)
     quiet = _Quiet(progress)
     progress.step("encode")
-    schema, found = kept.schema, kept.release
-    if found is None:
+    schema, found, steps = kept.schema, kept.release, privacy.mechanism != "marginals"
+    train = units = codes = None
+    if found is None or steps:
         discovers = schema is None and bool(history.get(DOMAIN))
         _say(progress, TOUCHED, DOMAIN if discovers else FIT)
         train, units = _bounded(table, privacy, fraction, options.seed)
@@ -98,30 +108,33 @@ def fit_private(
             _Kept(public_part(schema)).write(checkpoint, mark, progress)
             _say(progress, TOUCHED, FIT)
         schema = public_part(table.schema if schema is None else schema)
-        encoding = _encoding(schema, privacy)
+    assert schema is not None  # noqa: S101 - kept with the release
+    encoding = _encoding(schema, privacy)
+    if train is not None:
         codes = codes_of(train, encoding, quiet)
-        progress.step("train")
-        marginals = _marginals(encoding, options, privacy, fraction)
+    progress.step("train")
+    marginals = _marginals(encoding, options, privacy, fraction)
+    if found is None:
+        assert codes is not None  # noqa: S101 - read above
+        sizes = encoding.layout.sizes
+        workload = columns_alone(sizes) if privacy.mechanism == "dpsgd" else marginals.workload(sizes)
         _say(progress, NOISE, FIT)
-        found = release_for(
-            codes,
-            marginals.workload(encoding.layout.sizes),
-            event,
-            rows=marginals.rows,
-            rows_per_unit=marginals.rows_per_unit,
-            units=units,
-            source=source,
-        )
-        del train, codes
+        bounds = {"rows": marginals.rows, "rows_per_unit": marginals.rows_per_unit}
+        found = release_for(codes, workload, event, units=units, source=source, **bounds)
         _Kept(schema, found).write(checkpoint, mark, progress)
+    facts: dict[str, Any]
+    if steps:
+        assert codes is not None  # noqa: S101 - read above
+        paid, asked = history[FIT], (options, privacy)
+        model, order, frequencies, facts = by_steps(codes, units, encoding, found, paid, *asked, quiet, checkpoint)
     else:
-        assert schema is not None  # noqa: S101 - kept with the release
-        encoding = _encoding(schema, privacy)
-        marginals = _marginals(encoding, options, privacy, fraction)
-        progress.step("train")
-    with torch_alone():
-        model = fit(found, marginals.plan, options.seed, quiet)
-    return Private(encoding.schema, encoding, model, _manifest(options, privacy, history, fraction, encoding, model))
+        with torch_alone():
+            model = fit(found, marginals.plan, options.seed, quiet)
+        order, frequencies = tuple(range(len(model.sizes))), model.probabilities.mean(0)
+        facts = {"latent_rows": len(model.probabilities), "residual": model.residual}
+        facts["parameters"] = int(model.probabilities.size)
+    manifest = _manifest(options, privacy, history, fraction, encoding, found, facts)
+    return Private(encoding.schema, encoding, model, manifest, order, frequencies)
 
 
 def _checked(schema: Schema, options: FitOptions, privacy: PrivacyOptions, history: Mapping[str, History]) -> Event:
@@ -136,8 +149,10 @@ def _checked(schema: Schema, options: FitOptions, privacy: PrivacyOptions, histo
     if not fits(compose(*history.values()), privacy.epsilon, privacy.delta):
         raise _bad("history", "is more than epsilon allows", "Plan it with models.privacy.plan.")
     paid = history.get(FIT, ())
-    if privacy.mechanism != "marginals" or len(paid) != 1:
-        raise _bad("history", "pays for no release of tables, or for more", "Plan it with models.privacy.plan.")
+    wanted = ["gaussian"] if privacy.mechanism == "marginals" else ["gaussian", "sampled_gaussian"]
+    if [found.mechanism for found in paid] != wanted:
+        what = "pays for no release of tables, or for other releases than the mechanism makes"
+        raise _bad("history", what, "Plan it with models.privacy.plan.")
     return paid[0]
 
 
@@ -237,29 +252,30 @@ def _manifest(
     history: Mapping[str, History],
     fraction: float,
     encoding: TableEncoding,
-    model: OnePass,
+    found: Release,
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Nothing in it was learnt from rows but what the history pays for."""
+    """Nothing in it was learnt from rows but what the history pays for. facts: of the generator."""
     versions = {name: version(name) for name in ("populace", "scipy")}
     versions |= {"torch": torch.__version__, "numpy": np.__version__, "pyarrow": pa.__version__}
+    one_pass = {name: facts[name] for name in ("latent_rows",) if name in facts}
     return {
         "populace": versions["populace"],
-        "model": "one_pass",
+        "model": options.model if privacy.mechanism != "marginals" else "one_pass",
         "versions": versions,
         # Neither has a part in it, whatever the defaults say.
         "options": {**options.to_json(), "adversarial": "never", "derive": False},
         "privacy": statement(privacy, history, assumed_public(encoding.schema), fraction, versions),
         "split": {"method": METHOD, "seed": options.seed, "fraction": fraction},
         "plan": {
-            "latent_rows": len(model.probabilities),
-            "tables": len(model.release.counts),
-            "rows": model.rows,
-            "rows_are_public": model.release.rows is not None,
+            **one_pass,
+            "tables": len(found.counts),
+            "rows": max(1, round(consistent(found).rows)),
+            "rows_are_public": found.rows is not None,
         },
         "slots": len(encoding.layout.sizes),
         "width": encoding.layout.width,
-        "residual": model.residual,
-        "parameters": int(model.probabilities.size),
+        **{name: fact for name, fact in facts.items() if name not in one_pass},
     }
 
 

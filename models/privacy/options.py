@@ -13,10 +13,18 @@ from models.options import FitOptions
 DOMAIN, FIT, EVALUATION = ACCOUNTS = ("domain", "fit", "evaluation")
 """What a job spends on: finding bounds and categories, fitting, measuring the result."""
 MECHANISMS = ("marginals", "dpsgd", "hybrid")
+_STEPS: dict[str, tuple[type, float, float]] = {
+    "tables": (float, 0.01, 0.99),
+    "rate": (float, 1e-6, 1.0),
+    "steps": (int, 1, 1_000_000),
+    "clip": (float, 1e-6, 1e6),
+}
 _OPTIONS: dict[str, dict[str, tuple[type, float, float]]] = {
     "marginals": {"bins": (int, 2, 512), "one_way": (float, 0.0, 0.9), "triples": (bool, 0, 1)},
+    "dpsgd": {"bins": (int, 2, 512), **_STEPS},
 }
-"""By mechanism, its options: type and range. Others are checked where the mechanism is."""
+_OPTIONS["hybrid"] = _OPTIONS["marginals"] | _STEPS
+"""By mechanism, its options: type and range."""
 _NETWORK = ("steps", "batch", "hidden", "depth", "dropout", "learning_rate", "direct", "coarse", "fine", "max_time")
 """Training options of networks, and of cells that are cut by the rows."""
 
@@ -35,7 +43,8 @@ class PrivacyOptions:
     """epsilon, delta: of everything that the job releases, composed. unit: the column whose values are the units that
     are protected; None: each row is one. rows_per_unit: rows of a unit that are used at most. rows: the table's number
     of rows, where it is declared public; it is never looked up. options: of the mechanism, by name: of marginals bins
-    (of a number without edges), one_way (part of the budget for single columns), triples (pairs by the target).
+    (of a number without edges), one_way (part of the budget for single columns), triples (pairs by the target); of
+    dpsgd and hybrid also what models.privacy.sgd.SgdSettings has.
 
     Raises InvalidPrivacy.
     """
@@ -89,12 +98,11 @@ class PrivacyOptions:
             raise _bad("adversarial", "looks at real rows: leave it out", ())
         if options.max_time is not None:
             raise _bad("max_time", "would tell how long the rows took: leave it out", ())
-        if self.mechanism == "marginals":
-            if options.model != "masked":
-                raise _bad("model", "means nothing to mechanism marginals: leave it out", ())
-            for name in _NETWORK:
-                if getattr(options, name) is not None:
-                    raise _bad(name, "means nothing to mechanism marginals: leave it out", ())
+        if options.model != "masked" and self.mechanism != "dpsgd":
+            raise _bad("model", f"means nothing to mechanism {self.mechanism}: leave it out, or take dpsgd", ())
+        for name in _NETWORK:
+            if getattr(options, name) is not None:
+                raise _bad(name, f"means nothing to mechanism {self.mechanism}: leave it out", ())
 
     def to_json(self) -> dict[str, Any]:
         unit = None if self.unit is None else {"column": self.unit, "rows": self.rows_per_unit}

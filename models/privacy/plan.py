@@ -7,8 +7,7 @@ and models/dp/release.py gives each table the noise with which all of them cost 
 from __future__ import annotations
 
 from models.accounting import Event, History, calibrate, compose, gaussian
-from models.errors import Detail, InvalidPrivacy
-from models.privacy import domain
+from models.privacy import domain, sgd
 from models.privacy.options import ACCOUNTS, DOMAIN, EVALUATION, FIT, PrivacyOptions
 from models.schema import Schema
 
@@ -52,7 +51,6 @@ def _domain(options: PrivacyOptions, schema: Schema) -> History:
 
 def _fit(options: PrivacyOptions, share: float, spent: History) -> History:
     if options.mechanism != "marginals":
-        what = f"{options.mechanism!r} is not in this release"
-        hint = "Leave the mechanism out: marginals is the default."
-        raise InvalidPrivacy(f"Mechanism {what}.", hint=hint, errors=[Detail(("privacy", "mechanism"), what, hint)])
+        settings = sgd.settings_of(options.mechanism, options.options)
+        return sgd.events(settings, share * options.epsilon, options.delta, spent=spent, label=TABLES)
     return (tables_within(share * options.epsilon, options.delta, spent),)

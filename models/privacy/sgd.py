@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from models.accounting import Event, History, calibrate, compose, gaussian, sampled_gaussian
@@ -26,25 +26,14 @@ class SgdSettings:
     in a step's sample. steps: how many. clip: norm that a unit's gradient is clipped to. Raises InvalidInput."""
 
     tables: float = 0.5
-    rate: float = 0.25
-    steps: int = 60
+    rate: float = 0.05
+    steps: int = 300
     clip: float = 1.0
 
     def __post_init__(self) -> None:
         if not _number(self.tables) or not 0 < self.tables < 1:
             raise _bad("tables", "must lie between 0 and 1")
         _check(self.rate, self.steps, self.clip)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def replaced(self, raw: Mapping[str, Any]) -> SgdSettings:
-        """With the untrusted values of `raw` in place of these. Raises InvalidInput."""
-        known = [f.name for f in fields(SgdSettings)]
-        for name in raw:
-            if name not in known:
-                raise _bad(str(name)[:60], f"is no option; known: {', '.join(known)}")
-        return SgdSettings(**{**asdict(self), **raw})
 
 
 @dataclass(frozen=True)
@@ -115,5 +104,12 @@ def _bad(name: str, what: str) -> InvalidInput:
     return InvalidInput(f"Option {name!r} {what}.", hint=what, errors=[Detail(("privacy", "options", name), what)])
 
 
-HYBRID, DPSGD, CTGAN = SgdSettings(), SgdSettings(0.1, 0.1, 400), SgdSettings(0.1, 0.05, 1_000)
-"""As measured in docs/privacy.md, "DP-SGD"; those of the last two were not tuned."""
+SETTINGS = {"hybrid": SgdSettings(), "dpsgd": SgdSettings(tables=0.1)}
+"""By mechanism (docs/privacy.md, "DP-SGD")."""
+
+
+def settings_of(mechanism: str, options: Mapping[str, Any]) -> SgdSettings:
+    """Those of a mechanism, with what `options` has in their place; other options are passed over. Raises
+    InvalidInput."""
+    known = {f.name for f in fields(SgdSettings)}
+    return replace(SETTINGS[mechanism], **{name: value for name, value in options.items() if name in known})

@@ -9,6 +9,11 @@ from models.accounting import History, compose, epsilon, history_to_json
 from models.privacy.options import PrivacyOptions
 
 ACCOUNTANT = "pld"
+_TABLES = "exact discrete Gaussian from the operating system's entropy; no floating-point number on the way"
+_STEPS = (
+    "Gaussian in floating point from a secret stream, keyed by the operating system's entropy: the guarantee is proved "
+    "for real numbers (docs/privacy.md, DP-SGD)"
+)
 
 
 def statement(
@@ -58,6 +63,6 @@ def statement(
             "reports of the edition marked internal, which are computed on real rows",
             "people who are in several units, or in several datasets with budgets of their own",
         ],
-        "noise": "exact discrete Gaussian from the operating system's entropy; no floating-point number on the way",
+        "noise": _TABLES if options.mechanism == "marginals" else f"tables: {_TABLES}; steps: {_STEPS}",
         "versions": dict(versions),
     }

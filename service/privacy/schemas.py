@@ -53,7 +53,8 @@ class PrivacyRequest(_Strict):
         None, ge=1, description="How many rows the table has, where that is public. Default: a part of epsilon tells."
     )
     options: dict[str, Any] = Field(
-        {}, description="Of the mechanism, by name: bins (of numbers without edges), triples, one_way."
+        {},
+        description="By name: bins (of numbers without edges), triples, one_way; of steps tables, rate, steps, clip.",
     )
 
 

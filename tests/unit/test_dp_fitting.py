@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.accounting import compose, epsilon, gaussian
+from models.accounting import compose, epsilon, gaussian, sampled_gaussian
 from models.dp import fitting, release
 from models.dp.fitting import fit_private
 from models.dp.holdout import private_split, units_of
@@ -258,7 +258,8 @@ class Unread(Table):
     ("how", "place"),
     [
         ({"privacy": PrivacyOptions(1.0, 1e-6, unit="house", rows_per_unit=2)}, "unit"),
-        ({"privacy": PrivacyOptions(1.0, 1e-6, mechanism="dpsgd")}, "mechanism"),
+        ({"privacy": PrivacyOptions(1.0, 1e-6, mechanism="dpsgd"), "history": {"fit": (gaussian(9.0),)}}, "history"),
+        ({"history": {"fit": (gaussian(9.0), sampled_gaussian(0.1, 9.0, 5))}}, "history"),
         ({"options": FitOptions(steps=5)}, "steps"),
         ({"options": FitOptions(adversarial="always")}, "adversarial"),
         ({"options": FitOptions(target="house")}, "target"),

@@ -156,7 +156,9 @@ def test_the_planner_spends_all_of_epsilon() -> None:
     [
         ({"options": {"bins": 1}}, {}, ["body", "privacy", "options", "bins"]),
         ({"options": {"patience": 1}}, {}, ["body", "privacy", "options", "patience"]),
-        ({"mechanism": "dpsgd"}, {}, ["body", "privacy", "mechanism"]),
+        ({"mechanism": "dpsgd", "options": {"triples": True}}, {}, ["body", "privacy", "options", "triples"]),
+        ({"mechanism": "hybrid", "options": {"rate": 2.0}}, {}, ["body", "privacy", "options", "rate"]),
+        ({"mechanism": "hybrid"}, {"model": "ctgan"}, ["body", "options", "model"]),
         ({}, {"steps": 5}, ["body", "options", "steps"]),
         ({}, {"model": "ctgan"}, ["body", "options", "model"]),
     ],

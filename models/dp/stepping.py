@@ -1,0 +1,60 @@
+"""A private fit by steps of DP-SGD: what `models.dp.fitting` calls for the mechanisms hybrid and dpsgd."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.accounting import History
+from models.ctgan.model import Ctgan
+from models.dp.ctgan import CtganSgdOptions, fit_dp_ctgan
+from models.dp.one_pass import FitPlan, fit
+from models.dp.pairs import MAX_SLICES
+from models.dp.refine import RefineOptions, columns_alone, fit_dpsgd, refine
+from models.dp.release import Release
+from models.encoding.cells import Array
+from models.encoding.encoding import TableEncoding
+from models.gan.network import Generator
+from models.gan.orders import drawing_order
+from models.gan.parallel import torch_alone
+from models.options import FitOptions
+from models.privacy.options import PrivacyOptions
+from models.privacy.sgd import settings_of
+from models.progress import Progress
+
+__all__ = ["by_steps", "columns_alone"]
+
+
+def by_steps(
+    codes: Array,
+    units: Array | None,
+    encoding: TableEncoding,
+    release: Release,
+    paid: History,
+    options: FitOptions,
+    privacy: PrivacyOptions,
+    progress: Progress,
+    checkpoint: Path | None,
+) -> tuple[Generator | Ctgan, tuple[int, ...], Array, dict[str, Any]]:
+    """-> model, order, frequencies (as Synthesizer has them), facts for the manifest. release: the noisy tables; paid:
+    for them and the steps. Raises InvalidArtifact where the checkpoint holds steps that cannot be gone on from."""
+    clip = settings_of(privacy.mechanism, privacy.options).clip
+    how: dict[str, Any] = {"units": units, "seed": options.seed, "progress": progress, "checkpoint": checkpoint}
+    if options.model == "ctgan":
+        model, facts = fit_dp_ctgan(codes, encoding, paid, release, options=CtganSgdOptions(clip=clip), **how)
+        return model, (), np.zeros(0), {**facts, "parameters": model.parameters()}
+    own = encoding.slots[options.target] if options.target is not None else slice(0, 0)
+    taught = [s for s in range(own.start, own.stop) if encoding.layout.sizes[s] <= MAX_SLICES]
+    how |= {"order": drawing_order(encoding, options.target), "target": len(taught)}
+    how["options"] = replace(RefineOptions(), clip=clip)
+    if privacy.mechanism == "hybrid":
+        with torch_alone():
+            one_pass = fit(release, FitPlan(), options.seed, progress)
+        fitted = refine(codes, encoding.layout, paid, one_pass, **how)
+    else:
+        fitted = fit_dpsgd(codes, encoding.layout, paid, release, **how)
+    size = sum(p.numel() for p in fitted.model.parameters())
+    return fitted.model, fitted.order, fitted.frequencies, {**fitted.facts, "parameters": size}
