@@ -259,12 +259,13 @@ def _manifest(
     versions = {name: version(name) for name in ("populace", "scipy")}
     versions |= {"torch": torch.__version__, "numpy": np.__version__, "pyarrow": pa.__version__}
     one_pass = {name: facts[name] for name in ("latent_rows",) if name in facts}
+    chosen = {"adversarial": "never"} if options.model == "masked" else {}
     return {
         "populace": versions["populace"],
         "model": options.model if privacy.mechanism != "marginals" else "one_pass",
         "versions": versions,
         # Neither has a part in it, whatever the defaults say.
-        "options": {**options.to_json(), "adversarial": "never", "derive": False},
+        "options": {**options.to_json(), **chosen, "derive": False},
         "privacy": statement(privacy, history, assumed_public(encoding.schema), fraction, versions),
         "split": {"method": METHOD, "seed": options.seed, "fraction": fraction},
         "plan": {
