@@ -73,7 +73,7 @@ class RefineOptions:
     learning_rate: float = 1e-3
     momentum: float = 0.9
     average: float = 0.95
-    pull: float = 0.3
+    pull: float = 0.0
     trained: tuple[str, ...] = ()
 
 

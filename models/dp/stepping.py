@@ -27,6 +27,9 @@ from models.progress import Progress
 
 __all__ = ["by_steps", "columns_alone"]
 
+FROM_NOTHING = 4e-3
+"""Learning rate of steps that start from single columns."""
+
 
 def by_steps(
     codes: Array,
@@ -49,12 +52,13 @@ def by_steps(
     own = encoding.slots[options.target] if options.target is not None else slice(0, 0)
     taught = [s for s in range(own.start, own.stop) if encoding.layout.sizes[s] <= MAX_SLICES]
     how |= {"order": drawing_order(encoding, options.target), "target": len(taught)}
-    how["options"] = replace(RefineOptions(), clip=clip)
     if privacy.mechanism == "hybrid":
+        how["options"] = replace(RefineOptions(), clip=clip)
         with torch_alone():
             one_pass = fit(release, FitPlan(), options.seed, progress)
         fitted = refine(codes, encoding.layout, paid, one_pass, **how)
     else:
+        how["options"] = replace(RefineOptions(), clip=clip, masks=2, learning_rate=FROM_NOTHING)
         fitted = fit_dpsgd(codes, encoding.layout, paid, release, **how)
     size = sum(p.numel() for p in fitted.model.parameters())
     return fitted.model, fitted.order, fitted.frequencies, {**fitted.facts, "parameters": size}

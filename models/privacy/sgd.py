@@ -26,8 +26,8 @@ class SgdSettings:
     in a step's sample. steps: how many. clip: norm that a unit's gradient is clipped to. Raises InvalidInput."""
 
     tables: float = 0.5
-    rate: float = 0.05
-    steps: int = 300
+    rate: float = 0.25
+    steps: int = 60
     clip: float = 1.0
 
     def __post_init__(self) -> None:
@@ -104,7 +104,7 @@ def _bad(name: str, what: str) -> InvalidInput:
     return InvalidInput(f"Option {name!r} {what}.", hint=what, errors=[Detail(("privacy", "options", name), what)])
 
 
-SETTINGS = {"hybrid": SgdSettings(), "dpsgd": SgdSettings(tables=0.1)}
+SETTINGS = {"hybrid": SgdSettings(), "dpsgd": SgdSettings(tables=0.1, rate=0.03, steps=300)}
 """By mechanism (docs/privacy.md, "DP-SGD")."""
 
 

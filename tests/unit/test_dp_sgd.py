@@ -30,7 +30,7 @@ from models.progress import Silent
 
 SIZES = (3, 8, 2)
 LAYOUT = Layout(SIZES, (-1, -1, -1), (None, None, None), (0, 0, 0), (0, 8, 0))
-SMALL = RefineOptions(hidden=16, depth=1, free_rows=512, free_steps=30, masks=2)
+SMALL = RefineOptions(hidden=16, depth=1, free_rows=512, free_steps=30, masks=2, pull=0.3)
 PLAN = SgdPlan(0.5, 4, 1.0, 2.0)
 
 
