@@ -36,6 +36,7 @@ from models.dp.holdout import METHOD, private_split, units_of
 from models.dp.marginals import MarginalOptions
 from models.dp.noise import Bytes
 from models.dp.one_pass import OnePass, fit
+from models.dp.pairs import Workload
 from models.dp.release import Release, kept_rows, release_for
 from models.dp.stepping import by_steps, columns_alone
 from models.dp.stored import release_from, release_tensor, release_to_json
@@ -93,48 +94,43 @@ def fit_private(
     kept = _Kept.read(checkpoint, mark)
     quiet = _Quiet(progress)
     progress.step("encode")
-    schema, found, steps = kept.schema, kept.release, privacy.mechanism != "marginals"
-    train = units = codes = None
-    if found is None or steps:
-        discovers = schema is None and bool(history.get(DOMAIN))
-        _say(progress, TOUCHED, DOMAIN if discovers else FIT)
+    schema, found, cells = kept.schema, kept.release, None
+    if schema is not None or not history.get(DOMAIN):
+        # What cannot be carried out is refused here, before anything is touched.
+        cells = _cells(schema or table.schema, options, privacy, fraction)
+    if found is None:
+        _say(progress, TOUCHED, FIT if cells else DOMAIN)
         train, units = _bounded(table, privacy, fraction, options.seed)
-        if discovers:
+        if cells is None:
             from models.dp.discovery import discover
 
             _say(progress, NOISE, DOMAIN)
             how: dict[str, Any] = {"units": units, "rows_per_unit": privacy.rows_per_unit, "source": source}
-            schema = discover(train, table.schema, history[DOMAIN], **how)
-            _Kept(public_part(schema)).write(checkpoint, mark, progress)
+            schema = public_part(discover(train, table.schema, history[DOMAIN], **how))
+            _Kept(schema).write(checkpoint, mark, progress)
+            cells = _cells(schema, options, privacy, fraction)
             _say(progress, TOUCHED, FIT)
-        schema = public_part(table.schema if schema is None else schema)
-    assert schema is not None  # noqa: S101 - kept with the release
-    encoding = _encoding(schema, privacy)
-    if train is not None:
-        codes = codes_of(train, encoding, quiet)
-    progress.step("train")
-    marginals = _marginals(encoding, options, privacy, fraction)
-    if found is None:
-        assert codes is not None  # noqa: S101 - read above
-        sizes = encoding.layout.sizes
-        workload = columns_alone(sizes) if privacy.mechanism == "dpsgd" else marginals.workload(sizes)
+        codes = codes_of(train, cells.encoding, quiet)
+        progress.step("train")
         _say(progress, NOISE, FIT)
-        bounds = {"rows": marginals.rows, "rows_per_unit": marginals.rows_per_unit}
-        found = release_for(codes, workload, event, units=units, source=source, **bounds)
-        _Kept(schema, found).write(checkpoint, mark, progress)
-    facts: dict[str, Any]
-    if steps:
-        assert codes is not None  # noqa: S101 - read above
-        paid, asked = history[FIT], (options, privacy)
-        model, order, frequencies, facts = by_steps(codes, units, encoding, found, paid, *asked, quiet, checkpoint)
+        found = release_for(
+            codes,
+            cells.workload,
+            event,
+            rows=cells.marginals.rows,
+            rows_per_unit=privacy.rows_per_unit,
+            units=units,
+            source=source,
+        )
+        del train, codes
+        _Kept(cells.encoding.schema, found).write(checkpoint, mark, progress)
     else:
-        with torch_alone():
-            model = fit(found, marginals.plan, options.seed, quiet)
-        order, frequencies = tuple(range(len(model.sizes))), model.probabilities.mean(0)
-        facts = {"latent_rows": len(model.probabilities), "residual": model.residual}
-        facts["parameters"] = int(model.probabilities.size)
-    manifest = _manifest(options, privacy, history, fraction, encoding, found, facts)
-    return Private(encoding.schema, encoding, model, manifest, order, frequencies)
+        progress.step("train")
+    assert cells is not None  # noqa: S101 - made above where not before
+    with torch_alone():
+        model = fit(found, cells.marginals.plan, options.seed, quiet)
+    told = _manifest(options, privacy, history, fraction, cells.encoding, model)
+    return Private(cells.encoding.schema, cells.encoding, model, told)
 
 
 def _checked(schema: Schema, options: FitOptions, privacy: PrivacyOptions, history: Mapping[str, History]) -> Event:
@@ -149,10 +145,8 @@ def _checked(schema: Schema, options: FitOptions, privacy: PrivacyOptions, histo
     if not fits(compose(*history.values()), privacy.epsilon, privacy.delta):
         raise _bad("history", "is more than epsilon allows", "Plan it with models.privacy.plan.")
     paid = history.get(FIT, ())
-    wanted = ["gaussian"] if privacy.mechanism == "marginals" else ["gaussian", "sampled_gaussian"]
-    if [found.mechanism for found in paid] != wanted:
-        what = "pays for no release of tables, or for other releases than the mechanism makes"
-        raise _bad("history", what, "Plan it with models.privacy.plan.")
+    if privacy.mechanism != "marginals" or len(paid) != 1 or paid[0].mechanism != "gaussian":
+        raise _bad("history", "pays for no release of tables, or for more", "Plan it with models.privacy.plan.")
     return paid[0]
 
 
@@ -167,21 +161,25 @@ def _bounded(table: Table, privacy: PrivacyOptions, fraction: float, seed: int) 
     return train.part(kept), units[kept]
 
 
-def _encoding(schema: Schema, privacy: PrivacyOptions) -> TableEncoding:
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """How rows become cells, and which tables of them are counted."""
+
+    encoding: TableEncoding
+    marginals: MarginalOptions
+    workload: Workload
+
+
+def _cells(schema: Schema, options: FitOptions, privacy: PrivacyOptions, fraction: float) -> _Cells:
+    """From a public schema alone. Raises InvalidPrivacy, InvalidInput, InvalidCondition."""
     encoding = encoding_of(schema, **{k: v for k, v in privacy.options.items() if k == "bins"})
     if not encoding.layout.sizes:
         hint = "Declare at least one column with two possible values."
         raise InvalidPrivacy("Every column has one possible value: there is nothing to fit.", hint=hint)
-    last_resort(parse_rules(schema), encoding, ())  # refuses rules that no row can meet
-    return encoding
-
-
-def _marginals(
-    encoding: TableEncoding, options: FitOptions, privacy: PrivacyOptions, fraction: float
-) -> MarginalOptions:
+    last_resort(parse_rules(encoding.schema), encoding, ())  # refuses rules that no row can meet
     slot = None if options.target is None else encoding.slots[options.target]
     own = {k: v for k, v in privacy.options.items() if k in ("triples", "one_way")}
-    return MarginalOptions(
+    marginals = MarginalOptions(
         privacy.epsilon,
         privacy.delta,
         target=slot.start if slot is not None and slot.start < slot.stop else None,
@@ -190,6 +188,7 @@ def _marginals(
         seed=options.seed,
         **own,
     )
+    return _Cells(encoding, marginals, marginals.workload(encoding.layout.sizes))
 
 
 def _public_rows(privacy: PrivacyOptions, fraction: float) -> int | None:

@@ -83,7 +83,7 @@ def test_a_private_job_that_is_killed_after_its_noise(office: Office) -> None:
         "privacy": {"epsilon": 2.0, "shares": {"fit": 0.8, "evaluation": 0.2}},
     }
     assert client.post("/v1/jobs", json=body).json()["code"] == "no_budget"
-    budget = {"epsilon": 3.0, "delta": DELTA, "rows_at_most": 5_000}
+    budget = {"epsilon": 2.5, "delta": DELTA, "rows_at_most": 5_000}
     assert client.put(f"/v1/datasets/{dataset}/budget", json=budget).status_code == 200
     refusal = client.post("/v1/jobs", json=body).json()
     assert (refusal["code"], "age" in refusal["detail"]) == ("domain_unknown", True)

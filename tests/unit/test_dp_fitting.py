@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.accounting import compose, epsilon, gaussian, sampled_gaussian
+from models.accounting import compose, epsilon, gaussian, pure
 from models.dp import fitting, release
 from models.dp.fitting import fit_private
 from models.dp.holdout import private_split, units_of
@@ -267,6 +267,7 @@ class Unread(Table):
         ({"history": {}}, "history"),
         ({"history": {"fit": (gaussian(5.0), gaussian(50.0))}}, "history"),
         ({"history": {"fit": (gaussian(0.5),)}}, "history"),
+        ({"history": {"fit": (pure(0.5),)}}, "history"),
         ({"history": {"fit": (gaussian(9.0),), "evaluation": (gaussian(0.5),)}}, "history"),
     ],
 )
@@ -275,6 +276,15 @@ def test_refused_before_a_row_is_read(how: dict[str, Any], place: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         fit_private(Unread(SCHEMA), given["options"], given["privacy"], given["history"], False, SILENT, None)
     assert place in caught.value.errors[0].loc
+
+
+def test_what_is_too_wide_is_refused_before_anything_is_touched() -> None:
+    heard = Heard()
+    columns = [Column(f"c{i}", Kind.INTEGER, minimum=0, maximum=9_999, public=True) for i in range(40)]
+    wide = PrivacyOptions(1.0, 1e-6, options={"bins": 500})
+    with pytest.raises(InvalidInput, match="cells"):
+        fit_private(Unread(Schema(tuple(columns))), FitOptions(), wide, None, False, heard, None)
+    assert [what for what, _ in heard.said] == ["step"]
 
 
 def test_a_domain_that_is_neither_public_nor_paid_for_is_refused() -> None:
