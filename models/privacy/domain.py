@@ -8,14 +8,23 @@ otherwise (`Column.public`) or a share of the budget pays for finding it (models
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
+from models.accounting import History, approximate, calibrate, gaussian
 from models.dates import seconds_of
 from models.errors import Detail, InvalidPrivacy
+from models.privacy.points import points_of
 from models.schema import Column, Kind, Schema
 
 FEW = 64
 """Possible values of a number up to which each has a cell of its own."""
+PARTS = ("categories", "minimum", "maximum", "edges")
+"""Of a column's domain."""
+THRESHOLD = 0.1
+"""Part of delta for labels that only one unit has."""
+WEIGHTS = {"labels": 1.0, "heavy": 0.25, "magnitudes": 0.5, "quantiles": 1.0}
+"""Parts of the domain's budget of one column."""
 
 
 def number(value: float | str | None, column: Column) -> float | None:
@@ -90,15 +99,28 @@ def check_domain(schema: Schema, discover: bool) -> None:
     )
 
 
+def found_in(parts: Collection[str]) -> dict[str, list[str]]:
+    """The evidence of a column of which these parts were found under differential privacy."""
+    return {"found": [part for part in PARTS if part in parts]} if parts else {}
+
+
+def found_of(column: Column) -> tuple[str, ...]:
+    """Which parts of a public column's domain were found under differential privacy, and not declared."""
+    told = column.evidence.get("found", ())
+    told = told if column.public and isinstance(told, list | tuple) else ()
+    return tuple(part for part in PARTS if part in told)
+
+
 def public_part(schema: Schema) -> Schema:
     """The schema without anything that came from rows: evidence, dependencies, duplicates, and the categories, bounds
-    and edges of columns that are not public. Rules stay: they are written by people.
+    and edges of columns that are not public. Rules stay: they are written by people. What was found under differential
+    privacy stays, and that it was (`found_of`).
     """
     columns = []
     for c in schema.columns:
         if not c.public or not c.modelled:
             c = replace(c, categories=None, minimum=None, maximum=None, edges=None)
-        columns.append(replace(c, evidence={}))
+        columns.append(replace(c, evidence=found_in(found_of(c))))
     return replace(schema, columns=tuple(columns), dependencies=(), duplicates=())
 
 
@@ -120,11 +142,71 @@ def assumed_public(schema: Schema) -> list[str]:
             parts.append(f"format {c.datetime_format}")
         if c.missing_codes:
             parts.append(f"missing codes {', '.join(map(repr, c.missing_codes))}")
-        if c.public and c.modelled and c.labelled:
-            parts.append(f"its {len(c.categories or ())} categories")
-        elif c.public and c.modelled:
-            ends = [str(end) for end in (c.minimum, c.maximum) if end is not None]
-            parts += [f"bounds {' to '.join(ends)}"] if ends else []
-            parts += [f"{len(c.edges)} edges of bins"] if c.edges else []
+        if c.public and c.modelled:
+            found = found_of(c)
+            said = {
+                "categories": f"its {len(c.categories or ())} categories" if c.labelled else "",
+                "minimum": f"minimum {c.minimum}" if c.minimum is not None else "",
+                "maximum": f"maximum {c.maximum}" if c.maximum is not None else "",
+                "edges": f"{len(c.edges)} edges of bins" if c.edges else "",
+            }
+            parts += [text for part, text in said.items() if text and part not in found]
         lines.append(f"column {c.name!r}: {'; '.join(parts)}")
     return lines + [f"rule: {r.text()}" for r in schema.rules]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Names of the columns whose labels, bounds, or edges of bins have to be found."""
+
+    labels: tuple[str, ...]
+    bounds: tuple[str, ...]
+    edges: tuple[str, ...]
+
+    def weights(self) -> tuple[float, float]:
+        """Of the first release (labels, heavy values, magnitudes) and of the second (quantiles)."""
+        w = WEIGHTS
+        first = len(self.labels) * w["labels"] + len(self.edges) * w["heavy"] + len(self.bounds) * w["magnitudes"]
+        return first, len(self.edges) * w["quantiles"]
+
+
+def needs(schema: Schema) -> Needs:
+    """What discovery has to find: what is not public, and good bins for public numbers that have no edges."""
+    without = [c for c in schema.modelled if lacking(c)]
+    edges = []
+    for c in schema.modelled:
+        found = None if c.labelled else bounds(c)
+        if c.labelled or (found and c.edges):
+            continue
+        points = points_of(c)
+        if found is None or not points.grid or points.last(found[1]) - points.first(found[0]) >= FEW:
+            edges.append(c.name)
+    return Needs(
+        tuple(c.name for c in without if c.labelled), tuple(c.name for c in without if not c.labelled), tuple(edges)
+    )
+
+
+HEAVY, NEW, QUANTILES = "labels, heavy values and magnitudes", "labels that one unit has", "quantiles"
+"""Labels of the events."""
+
+
+def discovery(schema: Schema, epsilon: float, delta: float, *, spent: History = (), rows_per_unit: int = 1) -> History:
+    """What finding the domain will cost: with `spent` at most (epsilon, delta). () where there is nothing to find.
+
+    Three events at most (docs/privacy.md, "Domain"): one Gaussian release, the threshold's chance to let a label
+    through that one unit has, and a second Gaussian release. rows_per_unit changes the noise within, not the events.
+    """
+    first, second = needs(schema).weights()
+    total = first + second
+    if not total:
+        return ()
+    if isinstance(rows_per_unit, bool) or not isinstance(rows_per_unit, int) or rows_per_unit < 1:
+        what = "must be a whole number of at least 1"
+        raise InvalidPrivacy(f"rows_per_unit {what}.", hint=what, errors=[Detail(("privacy", "rows_per_unit"), what)])
+
+    def events(scale: float) -> History:
+        found: History = (gaussian(scale * math.sqrt(total / first), label=HEAVY),) if first else ()
+        found += (approximate(1e-12, THRESHOLD * delta, label=NEW),) if first else ()
+        return found + ((gaussian(scale * math.sqrt(total / second), label=QUANTILES),) if second else ())
+
+    return events(calibrate(events, epsilon, delta, spent=spent))

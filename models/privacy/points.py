@@ -37,7 +37,8 @@ class Points:
 
     def value(self, place: int) -> float:
         if self.unit:
-            return float(np.datetime64(place, self.unit).astype("datetime64[s]").astype(np.int64))
+            start = np.array(place, f"datetime64[{self.unit}]")
+            return float(start.astype("datetime64[s]").astype(np.int64))
         return place * self.grid
 
     def until(self, place: int) -> float:
@@ -47,7 +48,8 @@ class Points:
     def _place(self, value: float) -> float:
         """Whole for a point, between two whole numbers for a value between two points."""
         if self.unit:
-            whole = int(np.datetime64(math.floor(value), "s").astype(f"datetime64[{self.unit}]").astype(np.int64))
+            moment = np.array(math.floor(value), "datetime64[s]")
+            whole = int(moment.astype(f"datetime64[{self.unit}]").astype(np.int64))
             return float(whole) if self.value(whole) == value else whole + 0.5
         place = value / self.grid
         near = round(place)

@@ -139,7 +139,7 @@ def test_what_is_assumed_public_is_told_column_by_column() -> None:
     lines = assumed_public(DECLARED)
     told = "\n".join(lines)
     assert "(4)" in lines[0]
-    for part in ("'age': kind integer", "missing codes '-9'", "bounds 0 to 120", "5 edges", "its 3 categories",
+    for part in ("'age': kind integer", "missing codes '-9'", "minimum 0; maximum 120", "5 edges", "its 3 categories",
                  "format %d/%m/%Y", "rule: age < 18 -> area = b", "column 'id': kind identifier"):  # fmt: skip
         assert part in told
     assert "secret" not in "\n".join(assumed_public(SCHEMA))
