@@ -34,7 +34,7 @@ from models.accounting import History
 from models.dp import tree
 from models.dp.encoding import lenient
 from models.dp.noise import Bytes, discrete_gaussian, variance_of
-from models.dp.release import LEAST, SMOOTHING, _kept
+from models.dp.release import LEAST, SMOOTHING, kept_rows
 from models.encoding.cells import Array
 from models.errors import InvalidInput
 from models.ingest.ladders import ordered_labels
@@ -110,7 +110,7 @@ def discover(
         raise InvalidInput("Units of several rows need the unit of each row.", hint="Name the column that holds it.")
     if noise is None:
         return schema
-    kept = None if units is None else np.sort(_kept(units, rows_per_unit))
+    kept = None if units is None else np.sort(kept_rows(units, rows_per_unit))
     rows = _Rows(table, units, kept)
     for name in noise.wanted.labels:
         schema = schema.with_column(_labelled(schema[name], rows, noise))

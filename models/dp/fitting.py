@@ -29,8 +29,7 @@ import torch
 
 from models.accounting import Event, History, compose, fits, history_to_json
 from models.artifacts import read_bundle, write_bundle
-from models.ctgan.model import Ctgan
-from models.dp.consistency import consistent
+from models.dp.discovery import discover
 from models.dp.encoding import codes_of, encoding_of
 from models.dp.holdout import METHOD, private_split, units_of
 from models.dp.marginals import MarginalOptions
@@ -102,8 +101,6 @@ def fit_private(
         _say(progress, TOUCHED, FIT if cells else DOMAIN)
         train, units = _bounded(table, privacy, fraction, options.seed)
         if cells is None:
-            from models.dp.discovery import discover
-
             _say(progress, NOISE, DOMAIN)
             how: dict[str, Any] = {"units": units, "rows_per_unit": privacy.rows_per_unit, "source": source}
             schema = public_part(discover(train, table.schema, history[DOMAIN], **how))

@@ -106,8 +106,9 @@ def synthesize(
 
     Example: populace jobs synthesize DATASET --target income --json
     """
-    who = {"unit_column": unit_column, "rows_per_unit": rows_per_unit, "rows": public_rows}
-    privacy = Asked(epsilon, delta, mechanism, **who, domain=domain_share, evaluation=evaluation_share).request()
+    privacy = Asked(
+        epsilon, delta, mechanism, unit_column, rows_per_unit, public_rows, domain_share, evaluation_share
+    ).request()
     options = training_options(option, options_file, max_time, model)
     with connect(url, key) as client:
         job = client.jobs.synthesize(

@@ -41,9 +41,9 @@ class Asked:
     mechanism: str | None = None
     unit_column: str | None = None
     rows_per_unit: int | None = None
-    rows: int | None = None
-    domain: float | None = None
-    evaluation: float | None = None
+    public_rows: int | None = None
+    domain_share: float | None = None
+    evaluation_share: float | None = None
 
     def request(self) -> dict[str, Any] | None:
         """The part `privacy` of a job; None without an epsilon. Raises typer.BadParameter."""
@@ -55,10 +55,10 @@ class Asked:
         if (self.unit_column is None) != (self.rows_per_unit is None):
             raise typer.BadParameter("--unit-column and --rows-per-unit go together.", param_hint="--unit-column")
         out: dict[str, Any] = {"epsilon": self.epsilon, "delta": self.delta}
-        out |= {"mechanism": self.mechanism, "rows": self.rows}
+        out |= {"mechanism": self.mechanism, "rows": self.public_rows}
         if self.unit_column is not None:
             out["unit"] = {"column": self.unit_column, "rows": self.rows_per_unit}
-        domain, evaluation = self.domain or 0.0, self.evaluation or 0.0
+        domain, evaluation = self.domain_share or 0.0, self.evaluation_share or 0.0
         if domain or evaluation:
             out["shares"] = {"domain": domain, "fit": 1 - domain - evaluation, "evaluation": evaluation}
         return {name: value for name, value in out.items() if value is not None}

@@ -122,10 +122,11 @@ def synth(
     if tune is None and (objective or tune_time):
         raise typer.BadParameter("--objective and --tune-time belong to a search.", param_hint="--tune")
     overrides = None if schema is None else read_schema(schema)
-    who = {"unit_column": unit_column, "rows_per_unit": rows_per_unit, "rows": public_rows}
     if epsilon is not None:
         delta = DELTA if delta is None else delta
-    privacy = Asked(epsilon, delta, mechanism, **who, domain=domain_share, evaluation=evaluation_share).request()
+    privacy = Asked(
+        epsilon, delta, mechanism, unit_column, rows_per_unit, public_rows, domain_share, evaluation_share
+    ).request()
     if privacy is None and rows_at_most is not None:
         raise typer.BadParameter("belongs to --epsilon.", param_hint="--rows-at-most")
     if privacy is not None and tune is not None:

@@ -58,7 +58,7 @@ def table(rows: int, seed: int = 0, **columns: list[str | None]) -> Table:
 
 def exact(data: Table, units: np.ndarray | None, k: int) -> tuple[np.ndarray, dict[str, int]]:
     """All that gets noise: magnitudes and trees as one vector, and counts of labels and single values by name."""
-    rows = module._Rows(data, units, None if units is None else np.sort(module._kept(units, k)))
+    rows = module._Rows(data, units, None if units is None else np.sort(module.kept_rows(units, k)))
     found: dict[str, int] = {}
     words, count = rows.labels(SCHEMA["town"])
     found.update({f"town {w}": int(n) for w, n in zip(words, count, strict=True)})

@@ -15,7 +15,7 @@ from models.dp.holdout import private_split, units_of
 from models.dp.one_pass import OnePass
 from models.errors import Cancelled, InvalidInput, InvalidPrivacy
 from models.options import FitOptions
-from models.privacy.options import PrivacyOptions
+from models.privacy.options import PrivacyOptions, Shares
 from models.privacy.plan import plan
 from models.progress import SILENT, Silent
 from models.schema import Column, Kind, Schema
@@ -201,6 +201,38 @@ def test_a_fit_that_resumes_draws_no_second_noise(tmp_path: Path, monkeypatch: p
     # Of other options it is nothing.
     with pytest.raises(AssertionError, match="second release"):
         fit(table(), options=OPTIONS, privacy=PrivacyOptions(0.9, 1e-6), checkpoint=tmp_path)
+
+
+HIDDEN = Schema(tuple(Column(c.name, c.kind) if c.name in ("sex", "age") else c for c in SCHEMA.columns))
+SHARED = PrivacyOptions(8.0, 1e-6, shares=Shares(0.4, 0.6, 0))
+
+
+def test_a_domain_that_is_paid_for_is_found_first_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, whole = Heard(), Table(HIDDEN, table(3_000).data)
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Cancelled("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "release_for", stopped)
+        with pytest.raises(Cancelled):
+            fit(whole, options=OPTIONS, privacy=SHARED, progress=heard, checkpoint=tmp_path)
+    domain, fit_ = {"accounts": ["domain"]}, {"accounts": ["fit"]}
+    said = [(what, data) for what, data in heard.said if what not in ("update", "step")]
+    begun = [("touched", domain), ("noise", domain), ("checkpoint", {"now": True}), ("touched", fit_), ("noise", fit_)]
+    assert said == begun
+
+    monkeypatch.setattr(fitting, "discover", stopped)
+    again = Heard()
+    synthesizer = fit(whole, options=OPTIONS, privacy=SHARED, progress=again, checkpoint=tmp_path)
+    said = [(what, data) for what, data in again.said if what not in ("update", "step")]
+    assert said == [("touched", fit_), ("noise", fit_), ("checkpoint", {"now": True})]
+    assert synthesizer.schema["sex"].categories == ("f", "m")
+    assert set(sample(synthesizer, 200).column("sex").to_pylist()) == {"f", "m"}
+    told = synthesizer.manifest["privacy"]
+    assert list(told["mechanisms"]) == ["domain", "fit"]
+    assert 0.97 * 8 <= told["spent"]["all"] <= 8
+    assert told["spent"]["domain"] <= 0.4 * 8
 
 
 def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:

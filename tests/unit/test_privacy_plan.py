@@ -28,7 +28,7 @@ def domain(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         return (pure(epsilon),)
 
     monkeypatch.setattr(module, "check_domain", lambda schema, discover: None)
-    monkeypatch.setattr(module, "discovery", discovery, raising=False)
+    monkeypatch.setattr(module, "discovery", discovery)
     return asked
 
 
@@ -44,7 +44,7 @@ def test_accounts_compose_to_epsilon_and_hardly_less(budget: float, delta: float
 
 
 def test_what_the_domain_does_not_need_is_the_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.privacy.domain.discovery", lambda *_, **__: (), raising=False)
+    monkeypatch.setattr("models.privacy.domain.discovery", lambda *_, **__: ())
     found = plan(PrivacyOptions(1.0, 1e-9, shares=Shares(0.2, 0.8, 0)), SCHEMA)
     assert found == plan(PrivacyOptions(1.0, 1e-9), SCHEMA)
 

@@ -83,8 +83,8 @@ def in_common(real: Table, synthetic: Table) -> tuple[Table, Table]:
     for column, own in zip(synthetic.schema.columns, real.schema.columns, strict=True):
         labels = dict.fromkeys([*(column.categories or ()), *(own.categories or ())])
         codes = dict.fromkeys([*column.missing_codes, *own.missing_codes])
-        ends = {"minimum": own.minimum, "maximum": own.maximum} if column.minimum is None else {}
-        found = replace(column, missing_codes=tuple(codes), **ends)
+        low, high = (own.minimum, own.maximum) if column.minimum is None else (column.minimum, column.maximum)
+        found = replace(column, missing_codes=tuple(codes), minimum=low, maximum=high)
         columns.append(replace(found, categories=tuple(labels)) if column.labelled else found)
     schema = replace(synthetic.schema, columns=tuple(columns))
     return Table(schema, real.data), Table(schema, synthetic.data)

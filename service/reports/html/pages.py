@@ -114,7 +114,9 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("Evaluated for", str(meta.get("target") or "no target")),
     ]
-    if split:
+    if split and "train_rows" not in split:  # of a private synthesizer, whose rows are not counted
+        out.append(("Split", f"about {split.get('fraction', 0):.0%} of the units held out, seed {split.get('seed')}"))
+    elif split:
         rows = f"{split.get('train_rows', 0):,} rows trained on, {split.get('holdout_rows', 0):,} held out before that"
         out.append(("Split", f"{rows}, seed {split.get('seed')}"))
     versions = {**(manifest.get("versions") or {}), **(meta.get("versions") or {})}
