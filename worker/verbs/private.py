@@ -14,6 +14,7 @@ from typing import Any
 from models.accounting import History, history_from_json
 from models.dp.one_pass import OnePass
 from models.dp.publishing import public_figures
+from models.errors import Cancelled
 from models.privacy.options import PrivacyOptions
 from models.synthesize import fit
 from models.table import Table
@@ -80,6 +81,8 @@ def internal(
     """The evaluation on real rows. Where it cannot be made the job goes on: that it could not tells of the rows."""
     try:
         return assess(real, synthetic, spec, fraction, spec["seed"], progress, coins=(unit,))
+    except Cancelled:
+        raise
     except Exception as error:
         log.warning("no internal evaluation: %s", type(error).__name__)
         return {"metrics": [], "sections": {}, "meta": {"failed": "The internal evaluation could not be made."}}
