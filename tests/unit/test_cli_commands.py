@@ -16,6 +16,7 @@ from populace import console
 from populace.cli import app
 from populace.client import Client
 from populace.commands.common import parse_options
+from populace.commands.private import bound_of, budget_for
 from populace.console import CommandError, clean, size, table
 from populace.errors import ApiError
 from populace.records import Dataset, Job, Key, Page, Report, Sample
@@ -197,6 +198,46 @@ def test_upload_waits_and_prints_the_id(answering: Callable[[str, str, Any], Non
     assert "1 rows, 1 columns" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("args", "asked"),
+    [
+        ("--epsilon 2", {"epsilon": 2.0}),
+        (
+            "--epsilon 1 --delta 1e-6 --mechanism marginals --public-rows 900 --unit-column home --rows-per-unit 3",
+            {
+                "epsilon": 1.0,
+                "delta": 1e-6,
+                "mechanism": "marginals",
+                "rows": 900,
+                "unit": {"column": "home", "rows": 3},
+            },
+        ),
+        (
+            "--epsilon 1 --domain-share 0.25 --evaluation-share 0.25",
+            {"epsilon": 1.0, "shares": {"domain": 0.25, "fit": 0.5, "evaluation": 0.25}},
+        ),
+    ],
+)
+def test_privacy_is_passed_on(answering: Callable[[str, str, Any], None], args: str, asked: dict[str, Any]) -> None:
+    given: dict[str, Any] = {}
+
+    def synthesize(dataset: str, **kwargs: Any) -> Job:
+        given.update(kwargs)
+        return Job(id="j", raw={"id": "j"})
+
+    answering("jobs", "synthesize", synthesize)
+    result = run(app, ["jobs", "synthesize", "d", "--no-wait", *args.split()])
+    assert result.exit_code == 0, result.stderr
+    assert given["privacy"] == asked
+    assert run(app, ["jobs", "synthesize", "d", "--delta", "1e-6"]).exit_code == 2
+
+
+def test_the_bound_on_rows_follows_from_delta_alone() -> None:
+    assert [bound_of(delta) for delta in (1e-9, 1e-6, 5e-6, 0.5)] == [10_000_000, 10_000, 1_000, 10]
+    assert budget_for({"epsilon": 1.0, "delta": 1e-9}, None)["rows_at_most"] == 10_000_000
+    assert budget_for({"epsilon": 1.0, "delta": 1e-9}, 500)["rows_at_most"] == 500
+
+
 def test_orders_pass_on_what_was_given(answering: Callable[[str, str, Any], None]) -> None:
     given: dict[str, Any] = {}
 
@@ -220,6 +261,7 @@ def test_orders_pass_on_what_was_given(answering: Callable[[str, str, Any], None
         "holdout": None,
         "options": {"steps": 9, "a": "b"},
         "options_from": None,
+        "privacy": None,
         "name": None,
     }
 
