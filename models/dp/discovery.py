@@ -38,7 +38,7 @@ from models.dp.release import LEAST, SMOOTHING, kept_rows
 from models.encoding.cells import Array
 from models.errors import InvalidInput
 from models.ingest.ladders import ordered_labels
-from models.privacy.domain import HEAVY, NEW, QUANTILES, WEIGHTS, Needs, bounds, found_in, lacking, needs
+from models.privacy.domain import HEAVY, NEW, QUANTILES, WEIGHTS, Needs, bounds, found_in, needs
 from models.privacy.points import Points, points_of
 from models.schema import Column, Kind, Schema
 from models.table import Table, format_datetimes, parse_number
@@ -306,8 +306,9 @@ def _written(column: Column, low: float, high: float, borders: Sequence[float], 
     for border, word in zip(borders, written[2:], strict=True):
         if word not in edges:
             edges += [word, word] if border in single else [word]
-    lack = lacking(column)
-    evidence = found_in([*lack, *(["edges"] if len(edges) > 1 else [])])
+    lack = bounds(column) is None
+    found = (["minimum", "maximum"] if lack else []) + (["edges"] if len(edges) > 1 else [])
+    evidence = found_in(found)
     if lack:
         column = replace(column, minimum=written[0], maximum=written[1])
     return replace(column, edges=tuple(edges) if len(edges) > 1 else None, evidence=evidence, public=True)

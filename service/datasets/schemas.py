@@ -21,10 +21,18 @@ class DatasetOut(BaseModel):
 
 
 class SchemaPatch(BaseModel, extra="allow"):
-    """Parts of a schema to override; see GET for the form."""
+    """Parts of a schema to override; see GET for the form.
+
+    `public` declares that a column's domain, as it is written, is public knowledge: private jobs need that, or pay for
+    finding it (docs/privacy.md, "Domain").
+    """
 
     columns: list[dict[str, Any]] = Field(
-        default_factory=list, examples=[[{"name": "age", "kind": "ordinal", "categories": ["0-15", "16-64", "65+"]}]]
+        default_factory=list,
+        examples=[
+            [{"name": "age", "kind": "ordinal", "categories": ["0-15", "16-64", "65+"]}],
+            [{"name": "age", "public": True, "minimum": 0, "maximum": 120, "edges": [0, 18, 65, 120]}],
+        ],
     )
     rules: list[Any] | None = Field(
         default=None,

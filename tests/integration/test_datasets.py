@@ -241,6 +241,20 @@ def test_patch_schema(client: TestClient, mine: Any) -> None:
     assert client.get(url.removesuffix("/schema")).json()["schema_version"] == 2
 
 
+def test_a_domain_is_declared_public(client: TestClient, mine: Any, check_problem: Check) -> None:
+    url = f"/v1/datasets/{mine.dataset()}/schema"
+    assert not any(c["public"] for c in client.get(url).json()["columns"])
+    change = {"name": "age", "public": True, "minimum": 0, "maximum": 120, "edges": [0, 0, 18, 65, 120]}
+    changed = client.patch(url, json={"columns": [change]})
+    assert changed.status_code == 200
+    assert change.items() <= client.get(url).json()["columns"][0].items()
+    whole = client.put(url, json=changed.json())
+    assert whole.json()["columns"] == changed.json()["columns"]
+    other = client.patch(url, json={"columns": [{"name": "age", "edges": [18, 0]}]})
+    problem = check_problem(other, 422, "invalid_schema")
+    assert problem["errors"][0]["loc"] == ["columns", 0, "edges"]
+
+
 def test_rules_of_a_schema(client: TestClient, mine: Any, check_problem: Check) -> None:
     url = f"/v1/datasets/{mine.dataset()}/schema"
     changed = client.patch(url, json={"rules": ["age < 16 -> sex = Female", {"if": ["sex=Male"], "then": ["age>=2"]}]})
