@@ -67,7 +67,12 @@ def synth(
     fast: Fast = False,
     seed: Seed = None,
     holdout: Holdout = None,
-    report: Annotated[Path | None, typer.Option(help="Write the report here, as one HTML page.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the report here, as one HTML page; with --epsilon its public edition.")
+    ] = None,
+    internal_report: Annotated[
+        Path | None, typer.Option(help="With --epsilon: write the internal edition here. It is not for release.")
+    ] = None,
     option: Option = None,
     options_file: OptionsFile = None,
     tune: Annotated[
@@ -114,7 +119,7 @@ def synth(
         check_ending(output)
     elif json:
         raise typer.BadParameter("needs --output: standard output cannot hold both.", param_hint="--json")
-    for file in (output, report):
+    for file in (output, report, internal_report):
         if file is not None and not file.absolute().parent.is_dir():
             raise CommandError(f"There is no folder {file.absolute().parent}.", hint="Make it first.")
     options = training_options(option, options_file, max_time, model)
@@ -124,11 +129,10 @@ def synth(
     overrides = None if schema is None else read_schema(schema)
     if epsilon is not None:
         delta = DELTA if delta is None else delta
-    privacy = Asked(
-        epsilon, delta, mechanism, unit_column, rows_per_unit, public_rows, domain_share, evaluation_share
-    ).request()
-    if privacy is None and rows_at_most is not None:
-        raise typer.BadParameter("belongs to --epsilon.", param_hint="--rows-at-most")
+    privacy = Asked(epsilon, delta, mechanism, **who, domain=domain_share, evaluation=evaluation_share).request()
+    for name, value in (("--rows-at-most", rows_at_most), ("--internal-report", internal_report)):
+        if privacy is None and value is not None:
+            raise typer.BadParameter("belongs to --epsilon.", param_hint=name)
     if privacy is not None and tune is not None:
         raise typer.BadParameter(
             "a search looks at rows that nobody pays for: not with --epsilon.", param_hint="--tune"
@@ -151,6 +155,8 @@ def synth(
         Client(service.url, service.key) as client,
     ):
         outcome = run(client, order, sink, report)
+        if internal_report is not None:
+            client.reports.download(outcome.report.id, internal_report, edition="internal")
         sample = client.samples.get(outcome.sample_id)
     if outcome.tuning is not None:
         show_trials(outcome.tuning.result)
@@ -158,7 +164,8 @@ def synth(
     say_warnings(outcome.job.result)
     for line in scorecard(outcome.report).splitlines():
         say(line)
-    for what, file in (("Synthetic table", output), ("Report", report)):
+    written = (("Synthetic table", output), ("Report", report), ("Internal report, not for release", internal_report))
+    for what, file in written:
         if file is not None:
             say(f"{what}: {file}")
     if json:

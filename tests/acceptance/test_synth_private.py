@@ -46,10 +46,10 @@ def call(command: list[str], environment: dict[str, str], adult: Path) -> Call:
 
 
 def test_a_private_table_in_one_command(call: Call, adult: Path, tmp_path: Path) -> None:
-    output, report = tmp_path / "out.csv", tmp_path / "report.html"
+    output, report, internal = (tmp_path / name for name in ("out.csv", "report.html", "internal.html"))
     done = call(
         *("--epsilon", 1, "--delta", 1e-7, "--schema", adult.with_name("schema.json"), "--target", "income"),
-        *("--seed", 1, "--output", output, "--report", report, "--json"),
+        *("--seed", 1, "--output", output, "--report", report, "--internal-report", internal, "--json"),
     )
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
@@ -62,7 +62,13 @@ def test_a_private_table_in_one_command(call: Call, adult: Path, tmp_path: Path)
     # The noise leaves what is strong: income by age.
     old, young = ([r["income"] == ">50K" for r in rows if (int(r["age"]) > 53) == side] for side in (True, False))
     assert sum(old) / len(old) > sum(young) / len(young) + 0.15
-    assert "epsilon" in report.read_text()
+    page = report.read_text()
+    assert "Public edition" in page
+    assert "epsilon" in page
+    for secret in ("1,500", "adult.csv"):
+        assert secret not in page
+        assert secret in internal.read_text()
+    assert "Internal: not for release" in internal.read_text()
 
 
 def test_what_is_lacking_is_said(call: Call, adult: Path, tmp_path: Path) -> None:
