@@ -135,10 +135,12 @@ def _assumed(
     own: Mapping[str, Any] = manifest.get("privacy") or {}
     columns = schema.get("columns") or []
     public = [str(c["name"]) for c in columns if c.get("public")]
-    told = ["the names and kinds of the columns; the options, conditions and seeds of the job"]
+    told = ["the options, conditions and seeds of the job"]
     if own.get("assumed_public"):
         told += [str(line).rstrip(".") for line in own["assumed_public"]]
-    elif public:
+    else:
+        told.append("the names and kinds of the columns")
+    if public and not own.get("assumed_public"):
         names = ", ".join(public[:30]) + (f" and {len(public) - 30} more" if len(public) > 30 else "")
         told.append(f"the categories or bounds, as the schema declares them, of {names}")
     if privacy.get("rows") is not None and not own.get("assumed_public"):
