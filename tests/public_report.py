@@ -13,7 +13,7 @@ FIGURES = {
     "rows": 900,
     "release": {
         "available": True, "rows": {"value": 900.0, "sd": 0.0, "public": True}, "tables": 3,
-        "events": [], "chi": 0.9, "pairs_in_all": 1,
+        "events": [], "chi": 0.9, "pairs_in_all": 1, "pairs_looked_at": 1,
         "mean": {"columns": {"read": 0.02, "noise": 0.01, "low": 0.0, "high": 0.03, "ceiling": 0.004},
                  "pairs": {"read": 0.05, "noise": 0.03, "low": 0.01, "high": 0.09, "ceiling": 0.01}},
         "columns": [{"columns": ["age"], "read": 0.02, "noise": 0.01, "low": 0.0, "high": 0.03, "chi": 1.0,
@@ -23,7 +23,7 @@ FIGURES = {
     },
     "paid": {
         "available": True, "rows": {"value": 1000.0, "sd": 9.0, "public": False}, "tables": 4,
-        "events": [], "pairs_in_all": 1,
+        "events": [], "pairs_in_all": 1, "pairs_looked_at": 1,
         "mean": {"columns": {"read": 0.03, "noise": 0.02, "estimate": 0.01, "low": 0.0, "high": 0.04, "ceiling": 0.004},
                  "pairs": {"read": 0.06, "noise": 0.04, "estimate": 0.02, "low": 0.01, "high": 0.08, "ceiling": 0.01,
                            "floor": 0.1}},

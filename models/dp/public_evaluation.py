@@ -32,6 +32,7 @@ from models.dp.predicted import prediction
 from models.dp.release import Release
 from models.dp.yardsticks import Measured, table_of
 from models.evaluation.result import clean
+from models.rng import stream
 
 Array = npt.NDArray[Any]
 VERSION = 1
@@ -40,7 +41,9 @@ HALF = math.sqrt(2 / math.pi)
 """Mean of a half-normal number."""
 LISTED = 40
 """Pairs that are listed, those that read furthest off."""
-MOST_TABLES = 5_000
+MOST_PAIRS, MOST_ROWS = 1_000, 200_000
+"""Pairs of a wide table, and rows of a long sample, that are looked at for free figures."""
+MOST_TABLES = 300
 """Tables of the release whose margins are averaged for a column or pair."""
 NO_SHARE = 'No share of the budget was set aside for the evaluation (`shares`: {"evaluation": 0.1}).'
 NO_TABLES = "The mechanism released no tables of counts that the sample could be compared with."
@@ -107,18 +110,31 @@ def rows_of(release: Release) -> Rows:
     return Rows(max(1.0, estimate), 1 / math.sqrt(weight))
 
 
-def pooled(release: Release, columns: Axes) -> Noisy | None:
-    """The table of these columns from all tables that hold them, averaged by precision; None where none does."""
-    total: Array = np.zeros(release.workload.shape(columns))
+def holders(release: Release, most: int) -> dict[Axes, list[int]]:
+    """Of each column, and of each pair that lies in a table (of at most `most` pairs, drawn at random), the tables."""
+    d = len(release.workload.sizes)
+    every = list(combinations(range(d), 2))
+    if len(every) > most:
+        every = [every[i] for i in sorted(stream(0, "pairs of the fit").permutation(len(every))[:most])]
+    found: dict[Axes, list[int]] = {columns: [] for columns in (*((c,) for c in range(d)), *every)}
+    for i, axes in enumerate(release.workload.axes):
+        for columns in (*((c,) for c in axes), *combinations(axes, 2)):
+            if columns in found and len(found[columns]) < MOST_TABLES:
+                found[columns].append(i)
+    return {columns: held for columns, held in found.items() if held}
+
+
+def pooled(release: Release, columns: Axes, held: Sequence[int]) -> Noisy:
+    """The table of these columns from all tables that hold them, averaged by precision."""
+    work = release.workload
+    total: Array = np.zeros(work.shape(columns))
     precision = 0.0
-    taken = 0
-    for axes, counts, sd in zip(release.workload.axes, release.counts, release.sd, strict=True):
-        if set(columns) <= set(axes) and taken < MOST_TABLES:
-            weight = release.workload.cells(columns) / (sd * sd * release.workload.cells(axes))
-            total = total + weight * margin(counts.astype(np.float64), axes, columns)
-            precision += weight
-            taken += 1
-    return Noisy(total / precision, 1 / math.sqrt(precision)) if taken else None
+    for i in held:
+        axes, sd = work.axes[i], release.sd[i]
+        weight = work.cells(columns) / (sd * sd * work.cells(axes))
+        total = total + weight * margin(release.counts[i].astype(np.float64), axes, columns)
+        precision += weight
+    return Noisy(total / precision, 1 / math.sqrt(precision))
 
 
 def distance(shares: Array, noisy: Noisy, rows: Rows, *, fresh: bool) -> dict[str, float]:
@@ -161,14 +177,12 @@ def mean_of(found: Sequence[Mapping[str, float]], *, fresh: bool) -> dict[str, f
 
 
 def _free(names: Sequence[str], sizes: Sequence[int], synthetic: Array, release: Release) -> dict[str, Any]:
+    synthetic = synthetic[:MOST_ROWS]
     d, n, rows = len(sizes), len(synthetic), rows_of(release)
     found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
-    for columns in (*((c,) for c in range(d)), *combinations(range(d), 2)):
-        noisy = pooled(release, columns)
-        if noisy is None:
-            continue
+    for columns, held in holders(release, MOST_PAIRS).items():
         shares = table_of(synthetic, sizes, columns) / n
-        got = distance(shares, noisy, rows, fresh=False)
+        got = distance(shares, pooled(release, columns, held), rows, fresh=False)
         got |= {"ceiling": again(shares, rows.value, n)}
         found[len(columns)].append({"columns": [names[c] for c in columns], **got})
     pairs = sorted(found[2], key=lambda f: -f["read"])
@@ -182,7 +196,8 @@ def _free(names: Sequence[str], sizes: Sequence[int], synthetic: Array, release:
         "chi": math.fsum(chi) / max(1, len(chi)),
         "columns": [_shown(f) for f in found[1]],
         "pairs": [_shown(f) for f in pairs[:LISTED]],
-        "pairs_in_all": len(pairs),
+        "pairs_looked_at": len(pairs),
+        "pairs_in_all": d * (d - 1) // 2,
     }
 
 
@@ -213,6 +228,7 @@ def _paid(names: Sequence[str], measured: Measured) -> dict[str, Any]:
         "mean": {"columns": mean_of(found[1], fresh=True), "pairs": mean_of(pairs, fresh=True) if pairs else None},
         "columns": [_shown(f) for f in found[1]],
         "pairs": [_shown(f) for f in pairs],
+        "pairs_looked_at": len(pairs),
         "pairs_in_all": len(names) * (len(names) - 1) // 2,
         "prediction": target or {"available": False, "reason": layout.note},
     }

@@ -41,6 +41,8 @@ SHARES = (0.25, 0.4, 0.3, 0.05)
 """Of columns, pairs, the prediction of the target, and the number of rows where that is not public."""
 MOST_ROWS, LEAST_ROWS = 20_000, 50
 """Synthetic rows that a model is trained on, and without which none is."""
+MOST_COUNTED, PIECE = 200_000, 500_000
+"""Synthetic rows that are counted; rows that are mapped to cells at a time."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,16 @@ class Layout:
 
     def derived(self, codes: Array) -> Array:
         """Codes (N, d) -> cells (N, derived columns), each row by itself. Codes outside count as the nearest."""
-        inside = np.clip(codes, 0, np.array(self.sizes) - 1)
-        columns = [cells[inside[:, c]] for c, cells in self.maps]
-        if self.prediction is not None:
-            truth = inside[:, self.prediction.target]
-            columns += [self.prediction.cells(inside), truth] if len(codes) else [truth, truth]
-        return np.column_stack(columns).astype(np.int64)
+        out = np.empty((len(codes), len(self.workload.sizes)), np.uint8)
+        for first in range(0, len(codes), PIECE):
+            piece = slice(first, first + PIECE)
+            inside = np.clip(codes[piece].astype(np.int64), 0, np.array(self.sizes) - 1)
+            for i, (c, cells) in enumerate(self.maps):
+                out[piece, i] = cells[inside[:, c]]
+            if self.prediction is not None:
+                out[piece, -2] = self.prediction.cells(inside)
+                out[piece, -1] = inside[:, self.prediction.target]
+        return out
 
     def axes_of(self, columns: Sequence[int]) -> Axes:
         """Derived columns of one column's, or one pair's, table."""
@@ -156,9 +162,9 @@ def measure(
         raise InvalidInput("The evaluation is planned as one Gaussian release.", hint="See models.privacy.plan.")
     how: dict[str, Any] = {"rows": rows, "rows_per_unit": rows_per_unit, "units": units, "source": source}
     drawn = release_for(layout.derived(codes), layout.workload, history[0], **how)
-    own = layout.derived(synthetic)
+    own = layout.derived(synthetic[:MOST_COUNTED])
     tables = tuple(table_of(own, layout.workload.sizes, axes) for axes in layout.workload.axes)
-    return Measured(layout, drawn, tables, len(synthetic))
+    return Measured(layout, drawn, tables, len(own))
 
 
 def merged(masses: Array, most: int) -> Array:

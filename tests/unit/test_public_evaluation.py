@@ -158,6 +158,15 @@ def test_units_of_several_rows_get_more_noise() -> None:
     assert np.allclose(np.array(four.release.sd) / np.array(one.release.sd), 4, rtol=0.01)
 
 
+def test_wide_tables_are_looked_at_in_part() -> None:
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 2, (300, 60))
+    drawn = release_for(wide, choose([2] * 60), EVENT, rows=300)
+    found = public_evaluation([f"c{i}" for i in range(60)], [2] * 60, wide, release=drawn)["release"]
+    assert (found["pairs_looked_at"], found["pairs_in_all"], len(found["pairs"])) == (1_000, 1_770, 40)
+    assert len(found["columns"]) == 60
+
+
 def test_without_a_share_it_says_why() -> None:
     found = public_evaluation(NAMES, SIZES, people(100, 1), release=None)
     assert found["paid"] == {"available": False, "reason": NO_SHARE}
