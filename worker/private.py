@@ -64,6 +64,9 @@ WITHHELD = {
 """Known, and dropped."""
 SHOWN_STEPS = frozenset({"train", "sample"})
 """Steps whose progress goes by plan: elsewhere it goes by rows."""
+TOLD = frozenset({"cancelled", "invalid_privacy", "domain_unknown", "invalid_condition"})
+"""Problems that never depend on rows: InvalidPrivacy is raised from the request, the schema and paid domains alone, and
+InvalidCondition from these and the synthesizer (worker/verbs/private.py)."""
 WHOLE = frozenset({"event.warning", "event.touched", "event.noise"})
 
 
@@ -104,7 +107,7 @@ class Discretion:
             return {"name": name, "data": kept} if f"event.{name}" in WHOLE else None
         if type == "error":
             problem = data.get("problem") or {}
-            return {"problem": dict(problem) if problem.get("code") == "cancelled" else failure()}
+            return {"problem": dict(problem) if problem.get("code") in TOLD else failure()}
         return {} if type == "result" else None
 
 

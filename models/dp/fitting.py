@@ -168,7 +168,16 @@ class _Cells:
 
 
 def _cells(schema: Schema, options: FitOptions, privacy: PrivacyOptions, fraction: float) -> _Cells:
-    """From a public schema alone. Raises InvalidPrivacy, InvalidInput, InvalidCondition."""
+    """From a public schema alone, or one that was paid for. Raises InvalidPrivacy: all that it refuses may be told."""
+    try:
+        return _cut(schema, options, privacy, fraction)
+    except InvalidPrivacy:
+        raise
+    except InvalidInput as error:
+        raise InvalidPrivacy(error.message, hint=error.hint, errors=error.errors) from None
+
+
+def _cut(schema: Schema, options: FitOptions, privacy: PrivacyOptions, fraction: float) -> _Cells:
     encoding = encoding_of(schema, **{k: v for k, v in privacy.options.items() if k == "bins"})
     if not encoding.layout.sizes:
         hint = "Declare at least one column with two possible values."

@@ -314,7 +314,7 @@ def test_what_is_too_wide_is_refused_before_anything_is_touched() -> None:
     heard = Heard()
     columns = [Column(f"c{i}", Kind.INTEGER, minimum=0, maximum=9_999, public=True) for i in range(40)]
     wide = PrivacyOptions(1.0, 1e-6, options={"bins": 500})
-    with pytest.raises(InvalidInput, match="cells"):
+    with pytest.raises(InvalidPrivacy, match="cells"):
         fit_private(Unread(Schema(tuple(columns))), FitOptions(), wide, None, False, heard, None)
     assert [what for what, _ in heard.said] == ["step"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from models.errors import Cancelled, InvalidData
+from models.errors import Cancelled, InvalidCondition, InvalidData, InvalidPrivacy, PopulaceError
 from worker.private import PUBLIC, WITHHELD, failure, outcome, undecided
 from worker.reporting import Reporter
 from worker.runner import problem_of
@@ -64,8 +64,11 @@ def test_others_say_all(tmp_path: Path) -> None:
     assert told[-2]["problem"]["detail"] == "Line 1000 has 2 cells."
 
 
-def test_being_cancelled_is_no_secret(tmp_path: Path) -> None:
-    problem = Cancelled("The work was stopped.").to_problem()
+@pytest.mark.parametrize(
+    "error", [Cancelled("The work was stopped."), InvalidPrivacy("Too wide."), InvalidCondition("Nobody is 200.")]
+)
+def test_what_depends_on_no_row_is_no_secret(tmp_path: Path, error: PopulaceError) -> None:
+    problem = error.to_problem()
     (told,) = said(tmp_path, lambda progress: progress.say("error", problem=problem))
     assert told["problem"] == problem
 

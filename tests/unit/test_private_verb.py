@@ -7,6 +7,7 @@ import pytest
 
 from models.accounting import gaussian, history_to_json
 from models.errors import Cancelled, InvalidInput
+from models.options import FitOptions
 from models.schema import Column, Kind, Schema
 from models.table import Table
 from worker.verbs import private
@@ -27,7 +28,7 @@ def test_both_tables_are_read_under_one_schema() -> None:
 
 
 def test_an_evaluation_that_cannot_be_made_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: tuple[Any, ...] = (table(("f",), "f"), table(("f",), "f"), {"seed": 1, "where": []}, 0.1, None, None)
+    given: tuple[Any, ...] = (table(("f",), "f"), table(("f",), "f"), {"seed": 1}, FitOptions(), None, None)
 
     def told(what: BaseException) -> Any:
         def assess(*_: Any, **__: Any) -> None:

@@ -15,6 +15,7 @@ from models.accounting import History, history_from_json
 from models.dp.one_pass import OnePass
 from models.dp.publishing import public_figures
 from models.errors import Cancelled
+from models.options import FitOptions
 from models.privacy.options import PrivacyOptions
 from models.synthesize import fit
 from models.table import Table
@@ -65,7 +66,7 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
         "warnings": warnings,
         **costs,
         "public": public,
-        "evaluation": internal(real, sample, spec, options.holdout, privacy.unit, progress),
+        "evaluation": internal(real, sample, spec, options, privacy.unit, progress),
     }
 
 
@@ -76,11 +77,11 @@ def terms(raw: Mapping[str, Any]) -> tuple[PrivacyOptions, Mapping[str, History]
 
 
 def internal(
-    real: Table, synthetic: Table, spec: dict[str, Any], fraction: float, unit: str | None, progress: Reporter
+    real: Table, synthetic: Table, spec: dict[str, Any], options: FitOptions, unit: str | None, progress: Reporter
 ) -> dict[str, Any]:
     """The evaluation on real rows. Where it cannot be made the job goes on: that it could not tells of the rows."""
     try:
-        return assess(real, synthetic, spec, fraction, spec["seed"], progress, coins=(unit,))
+        return assess(real, synthetic, spec, options.holdout, options.seed, progress, coins=(unit,))
     except Cancelled:
         raise
     except Exception as error:
