@@ -86,7 +86,7 @@ def check_domain(schema: Schema, discover: bool) -> None:
         "Either declare what is public knowledge, such as a code book's labels and bounds, in the schema: "
         f'{{"columns": [{{"name": "{first.name}", "public": true, {example}}}]}} '
         "(PATCH /v1/datasets/{id}/schema, populace datasets schema ID --set FILE, populace synth --schema FILE). "
-        'Or pay for finding it: give `shares` a domain share, e.g. {"domain": 0.1, "fit": 0.8, "evaluation": 0.1}.'
+        'Or pay for finding it: give `shares` a domain share, e.g. {"domain": 0.3, "fit": 0.7}.'
     )
     raise InvalidPrivacy(
         f"{len(parts)} column(s) have no public domain: {'; '.join(parts[:20])}{more}.",
