@@ -1,0 +1,113 @@
+"""Which audits are run, and how often each draws. Every audit of a sound release, then every planted fault: an audit
+that would not have caught it is worth nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from models.dp.audit import planted
+from models.dp.audit.canary import canary
+from models.dp.audit.finding import Finding
+from models.dp.audit.invented import job, neighbours, people, unlike
+from models.dp.audit.neighbours import fresh_noise, metadata, noise_alike
+from models.dp.audit.one_run import one_run
+
+DELTA = 1e-9
+ONE_RUN_DELTA = 1e-12
+"""The one run's p-value is no smaller than some 40 delta."""
+UNIT = 4
+"""Rows of a unit that may count; canary units bring more."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """releases: of a canary of one row at epsilon 1, where any are drawn (thousands, or nothing is seen). units: of a
+    canary unit at epsilon 10. fresh: releases whose noise is compared with each other. steps: of the generator's fit in
+    the one run."""
+
+    releases: int
+    units: int
+    fresh: int
+    steps: int
+    claims: tuple[float, ...]
+
+
+SHORT = Sizes(releases=0, units=800, fresh=12, steps=60, claims=(1.0,))
+FULL = Sizes(releases=20_000, units=20_000, fresh=100, steps=600, claims=(1.0, 10.0))
+
+Audit = Callable[[], Finding]
+
+
+def audits(sizes: Sizes) -> Iterator[Finding]:
+    """Findings about the code as it is, each as soon as it is there."""
+    yield _metadata()
+    yield _noise()
+    yield _fresh(sizes.fresh)
+    if sizes.releases:
+        yield canary(1.0, DELTA, sizes.releases)
+    yield _unit_canary(sizes.units)
+    for claim in sizes.claims:
+        yield from one_run(claim, ONE_RUN_DELTA, steps=sizes.steps)
+
+
+def _metadata() -> Finding:
+    return metadata("neighbours: metadata", job, neighbours())
+
+
+def _noise() -> Finding:
+    return noise_alike("noise: no data in it", job, unlike())
+
+
+def _fresh(releases: int = SHORT.fresh) -> Finding:
+    return fresh_noise("noise: fresh", job, people(), releases)
+
+
+def _unit_canary(releases: int = SHORT.units) -> Finding:
+    return canary(10.0, DELTA, releases, rows_per_unit=UNIT, brought=2 * UNIT)
+
+
+def _large_unit() -> Finding:
+    return canary(2.0, DELTA, SHORT.units, rows_per_unit=UNIT, brought=10 * UNIT)
+
+
+def _one_run() -> Finding:
+    return one_run(1.0, ONE_RUN_DELTA, steps=1)[0]
+
+
+FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], Audit]] = {
+    "half the noise": (planted.half_the_noise, _unit_canary),
+    "unit of unbounded rows": (planted.units_unbounded, _large_unit),
+    "no noise in empty cells": (planted.empty_cells_silent, _noise),
+    "one noise for all tables": (planted.one_noise_for_all_tables, _fresh),
+    "same noise in every release": (planted.same_noise_in_every_release, _fresh),
+    "bins from the rows": (planted.bins_from_rows, _metadata),
+    "exact number of rows": (planted.row_count_leaked, _metadata),
+    "error on a value outside the domain": (planted.strangers_refused, _metadata),
+    "noise forgotten": (planted.noise_forgotten, _one_run),
+}
+"""Fault -> (how it is planted, the audit that must catch it). Each is missed less than once in a million runs."""
+
+
+def faults(names: Iterable[str] = FAULTS) -> Iterator[Finding]:
+    """Each planted fault: passed where the audit refused it."""
+    for name in names:
+        start = time.perf_counter()
+        plant, audit = FAULTS[name]
+        with plant():
+            found = audit()
+        words = "caught" if not found.passed else "NOT caught"
+        yield replace(
+            found,
+            name=f"planted: {name}",
+            passed=not found.passed,
+            found=f"{words} by {found.name.partition(':')[0]}: {found.found}",
+            seconds=time.perf_counter() - start,
+        )
+
+
+def run(full: bool) -> Iterator[Finding]:
+    yield from audits(FULL if full else SHORT)
+    yield from faults()
