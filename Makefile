@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup browser demo test serve lint bench bench-short ledger-storm clean
+.PHONY: setup browser demo test serve lint bench bench-short ledger-storm audit clean
 
 setup: $(STAMP)
 
@@ -51,6 +51,10 @@ bench-short: setup
 # 32 processes submit 200 jobs each against one privacy budget, on SQLite and on Postgres. The tests have a short form.
 ledger-storm: setup
 	$(BIN)/python -m tests.resilience.ledger_storm
+
+# Attacks on the privacy core, and planted faults that they must catch: minutes. The tests have the short form.
+audit: setup
+	$(BIN)/populace audit --full
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from populace.commands import budget, datasets, jobs, keys, reports, samples, tuning
+from populace.commands.audit import audit
 from populace.commands.common import group
 from populace.commands.demo import demo
 from populace.commands.doctor import doctor
@@ -44,7 +45,7 @@ def options(
     """
 
 
-for command in (synth, impute, demo, serve, worker, migrate, doctor):
+for command in (synth, impute, demo, serve, worker, migrate, doctor, audit):
     app.command()(command)
 jobs.app.command()(tuning.tune)
 jobs.app.command()(tuning.trials)
