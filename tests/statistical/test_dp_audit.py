@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from models.dp import marginals
+from models import synthesize
+from models.dp import fitting, marginals
 from models.dp import release as releasing
 from models.dp.audit import __main__ as entry
 from models.dp.audit import suite
@@ -19,6 +20,8 @@ from models.dp.audit.one_run import estimate, tables
 from models.dp.audit.suite import FAULTS, SHORT, audits, faults
 from models.dp.pairs import choose
 from models.dp.release import release
+
+MODULES = (releasing, marginals, fitting, synthesize)
 
 
 def test_every_audit_passes_on_the_code_as_it_is() -> None:
@@ -34,11 +37,11 @@ def test_every_audit_passes_on_the_code_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_caught_and_taken_out_again(name: str) -> None:
-    before = dict(vars(releasing)), dict(vars(marginals))
+    before = [dict(vars(module)) for module in MODULES]
     (found,) = faults([name])
     assert found.passed, found.found
     assert found.name == f"planted: {name}"
-    assert (dict(vars(releasing)), dict(vars(marginals))) == before
+    assert [dict(vars(module)) for module in MODULES] == before
 
 
 def test_an_audit_that_sees_too_little_is_refused() -> None:

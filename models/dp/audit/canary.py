@@ -37,12 +37,13 @@ def canary(
     rng = stream(seed, "canary", repr(epsilon), k)
     others = rng.integers(0, np.array(SIZES) - 1, (30, len(SIZES)))
     unit = np.full((brought or k, len(SIZES)), np.array(SIZES) - 1)
+    _, (event,) = releasing.plan(workload, epsilon, delta, rows_per_unit=k)
     coins = rng.random(releases) < 0.5
     ratios = np.empty(releases)
     for i, coin in enumerate(coins):
         codes = np.concatenate([others, unit]) if coin else others
         units = np.minimum(np.arange(len(codes)), len(others)) if k > 1 else None
-        drawn = releasing.release(codes, workload, epsilon, delta, rows_per_unit=k, units=units)
+        drawn = releasing.release_for(codes, workload, event, rows_per_unit=k, units=units)
         ratios[i] = log_ratio(drawn, workload, len(others), k)
     correct = int(((ratios > 0) == coins).sum())
     mu = mu_of(epsilon, delta)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from models.dp.audit.bounds import distance_p, sign_p
 from models.dp.audit.finding import ALARM, Finding
-from models.dp.release import Release
+from models.dp.release import SMOOTHING, Release
 
 Array = npt.NDArray[Any]
 NOISY = frozenset(
@@ -89,6 +90,37 @@ def metadata(name: str, job: Job, cases: Mapping[str, tuple[Any, Any]]) -> Findi
         _listed("differs", differing) if differing else _listed("equal", list(cases)),
         trials=len(cases),
         seconds=time.perf_counter() - start,
+    )
+
+
+def sensitivity(name: str, job: Job, cases: Mapping[str, tuple[Any, Any]]) -> Finding:
+    """Exact tables of neighbours differ by no more than is charged. The job is one whose noise was taken away.
+
+    In units of the noise: sum over tables of |difference|^2 / (sd^2 - r^2) <= mu^2 (models/dp/release.py). Whatever is
+    done to rows before they are counted is part of it: bounding units, the holdout, encoding.
+    """
+    start = time.perf_counter()
+    worst, where = 0.0, ""
+    for case, tables in cases.items():
+        one, other = (job(table).release for table in tables)
+        if one is None or other is None:
+            worst, where = math.inf, f"{case} (an error)"
+            break
+        change = math.fsum(
+            float(((a - b) ** 2).sum()) / (sd * sd - SMOOTHING)
+            for a, b, sd in zip(one.counts, other.counts, one.sd, strict=True)
+        )
+        (event,) = one.events
+        part = math.sqrt(change) * (event.sigma or math.inf)
+        if part > worst:
+            worst, where = part, case
+    return Finding(
+        name,
+        worst <= 1 + 1e-9,
+        f"{where} changes {worst:.3f} of what is charged",
+        trials=len(cases),
+        seconds=time.perf_counter() - start,
+        figures={"part": worst},
     )
 
 

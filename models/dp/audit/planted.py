@@ -5,7 +5,6 @@ any of them: functions of its modules are replaced from here, and put back.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from models.dp import marginals
+from models import synthesize
+from models.dp import fitting, marginals
 from models.dp import release as releasing
 from models.dp.noise import discrete_gaussian
 from models.dp.release import Release
 from models.dp.stream import Stream
+from models.progress import Progress
+from models.table import Table
 
 
 @contextmanager
@@ -79,7 +81,11 @@ def same_noise_in_every_release() -> Iterator[None]:
 @contextmanager
 def units_unbounded() -> Iterator[None]:
     """All rows of a unit count, however many it may have."""
-    with replaced(releasing, "_kept", lambda _: lambda units, bound: np.arange(len(units))):
+
+    def everything(_: Any) -> Callable[..., Any]:
+        return lambda units, bound: np.arange(len(units))
+
+    with replaced(releasing, "kept_rows", everything), replaced(fitting, "kept_rows", everything):
         yield
 
 
@@ -105,41 +111,66 @@ def empty_cells_silent() -> Iterator[None]:
 
 @contextmanager
 def bins_from_rows() -> Iterator[None]:
-    """Cells are those that occur, instead of those of the public domain."""
+    """A number's bounds are its least and greatest value, instead of those of the public domain."""
 
     def make(fit: Callable[..., Any]) -> Callable[..., Any]:
-        def fitted(codes: Any, sizes: Any, options: Any, **given: Any) -> Any:
-            seen = np.clip(codes, 0, np.array(sizes) - 1).max(0, initial=0) + 1
-            return fit(codes, tuple(map(int, seen)), options, **given)
+        def fitted(table: Table, *given: Any) -> Any:
+            age = table.schema["age"]
+            seen = [float(n) for n in table.column("age").to_pylist() if n.isdigit()]
+            narrow = dataclasses.replace(age, minimum=min(seen), maximum=max(seen))
+            return fit(dataclasses.replace(table, schema=table.schema.with_column(narrow)), *given)
 
-        return functools.wraps(fit)(fitted)
+        return fitted
 
-    with replaced(marginals, "fit_marginals", make):
+    with replaced(synthesize, "fit_private", make):
         yield
 
 
 @contextmanager
 def row_count_leaked() -> Iterator[None]:
-    """The exact number of rows is written beside the tables, though it was not declared public."""
+    """The exact number of rows stands in the release, though it was not declared public."""
 
     def make(release: Callable[..., Release]) -> Callable[..., Release]:
-        return lambda codes, *given, **options: dataclasses.replace(release(codes, *given, **options), rows=len(codes))
+        return lambda codes, *given, **options: release(codes, *given, **{**options, "rows": len(codes)})
 
-    with replaced(marginals, "release", make):
+    with replaced(fitting, "release_for", make):
+        yield
+
+
+@contextmanager
+def rows_told_to_the_log() -> Iterator[None]:
+    """A job says how many rows it has encoded."""
+
+    def make(encode: Callable[..., Any]) -> Callable[..., Any]:
+        def encoded(table: Table, encoding: Any, progress: Progress) -> Any:
+            progress.event("encoded", {"rows": len(table)})
+            return encode(table, encoding, progress)
+
+        return encoded
+
+    with replaced(fitting, "codes_of", make):
         yield
 
 
 @contextmanager
 def strangers_refused() -> Iterator[None]:
-    """A value outside the domain is an error instead of the nearest cell."""
+    """A label outside the domain is an error instead of a fixed cell."""
 
-    def make(count: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(codes: Any, workload: Any, *given: Any) -> Any:
-            if (codes < 0).any() or (codes >= np.array(workload.sizes)).any():
-                raise ValueError("A code is outside its domain.")
-            return count(codes, workload, *given)
+    def make(encode: Callable[..., Any]) -> Callable[..., Any]:
+        def encoded(table: Table, *given: Any) -> Any:
+            table.values("sex")
+            return encode(table, *given)
 
-        return counted
+        return encoded
 
-    with replaced(releasing, "_count", make):
+    with replaced(fitting, "codes_of", make):
+        yield
+
+
+@contextmanager
+def holdout_by_permutation() -> Iterator[None]:
+    """Rows are held out by a permutation of all their numbers: one row more moves many others."""
+    with replaced(
+        fitting, "private_split", lambda _: lambda table, part, seed, unit: synthesize.split(len(table), part, seed)
+    ):
         yield

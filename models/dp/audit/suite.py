@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from models.dp.audit import planted
+from models.dp.audit import planted, whole
 from models.dp.audit.canary import canary
 from models.dp.audit.finding import Finding
-from models.dp.audit.invented import job, neighbours, people, unlike
-from models.dp.audit.neighbours import fresh_noise, metadata, noise_alike
+from models.dp.audit.invented import job, people, unlike
+from models.dp.audit.neighbours import fresh_noise, metadata, noise_alike, sensitivity
 from models.dp.audit.one_run import one_run
 
 DELTA = 1e-9
@@ -44,6 +44,7 @@ Audit = Callable[[], Finding]
 def audits(sizes: Sizes) -> Iterator[Finding]:
     """Findings about the code as it is, each as soon as it is there."""
     yield _metadata()
+    yield _sensitivity()
     yield _noise()
     yield _fresh(sizes.fresh)
     if sizes.releases:
@@ -54,7 +55,12 @@ def audits(sizes: Sizes) -> Iterator[Finding]:
 
 
 def _metadata() -> Finding:
-    return metadata("neighbours: metadata", job, neighbours())
+    return metadata("neighbours: metadata", whole.job, whole.neighbours())
+
+
+def _sensitivity() -> Finding:
+    with planted.noise_forgotten():
+        return sensitivity("neighbours: sensitivity", whole.job, whole.neighbours())
 
 
 def _noise() -> Finding:
@@ -83,8 +89,11 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], Audit]] = {
     "no noise in empty cells": (planted.empty_cells_silent, _noise),
     "one noise for all tables": (planted.one_noise_for_all_tables, _fresh),
     "same noise in every release": (planted.same_noise_in_every_release, _fresh),
+    "unit of unbounded rows, whole job": (planted.units_unbounded, _sensitivity),
+    "holdout by a permutation": (planted.holdout_by_permutation, _sensitivity),
     "bins from the rows": (planted.bins_from_rows, _metadata),
     "exact number of rows": (planted.row_count_leaked, _metadata),
+    "number of rows in the job's log": (planted.rows_told_to_the_log, _metadata),
     "error on a value outside the domain": (planted.strangers_refused, _metadata),
     "noise forgotten": (planted.noise_forgotten, _one_run),
 }
