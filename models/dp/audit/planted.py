@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 
 from models import synthesize
-from models.dp import fitting, marginals
+from models.dp import fitting, gradients, marginals
 from models.dp import release as releasing
 from models.dp.noise import discrete_gaussian
 from models.dp.release import Release
@@ -173,4 +174,46 @@ def holdout_by_permutation() -> Iterator[None]:
     with replaced(
         fitting, "private_split", lambda _: lambda table, part, seed, unit: synthesize.split(len(table), part, seed)
     ):
+        yield
+
+
+@contextmanager
+def half_the_noise_of_steps() -> Iterator[None]:
+    """Gradients get noise of half the deviation that is charged."""
+    with replaced(Stream, "normal", lambda normal: lambda self, shape: normal(self, shape) / 2):
+        yield
+
+
+@contextmanager
+def noise_of_the_first_step() -> Iterator[None]:
+    """Noise is drawn once, and added to the gradient of every step."""
+    drawn: dict[Any, Any] = {}
+
+    def make(normal: Callable[..., Any]) -> Callable[..., Any]:
+        def kept(self: Stream, shape: Any) -> Any:
+            if shape not in drawn:
+                drawn[shape] = normal(self, shape)
+            return drawn[shape]
+
+        return kept
+
+    with replaced(Stream, "normal", make):
+        yield
+
+
+@contextmanager
+def everyone_in_every_sample() -> Iterator[None]:
+    """All units are in the sample of every step, where each was to be with chance q."""
+    with replaced(Stream, "poisson_mask", lambda _: lambda self, count, q: np.ones(count, dtype=bool)):
+        yield
+
+
+@contextmanager
+def gradients_unclipped() -> Iterator[None]:
+    """A record's gradient counts in full, however large it is."""
+
+    def make(factors: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda layers, clip: torch.ones_like(factors(layers, clip))
+
+    with replaced(gradients, "clip_factors", make):
         yield
