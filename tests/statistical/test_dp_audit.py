@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models import synthesize
-from models.dp import fitting, gradients, marginals
+from models.dp import discovery, fitting, gradients, marginals
 from models.dp import release as releasing
 from models.dp.audit import __main__ as entry
 from models.dp.audit import planted, suite
@@ -22,7 +22,7 @@ from models.dp.pairs import choose
 from models.dp.release import release
 from models.dp.stream import Stream
 
-MODULES = (releasing, marginals, fitting, synthesize, gradients, Stream)
+MODULES = (releasing, marginals, fitting, synthesize, gradients, Stream, discovery._Noise)
 
 
 def test_every_audit_passes_on_the_code_as_it_is() -> None:

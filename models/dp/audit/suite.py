@@ -13,6 +13,7 @@ from models.dp.audit.canary import canary
 from models.dp.audit.finding import Finding
 from models.dp.audit.gradient import clipped_records, fresh_gradients, gradient_canary
 from models.dp.audit.invented import job, people, unlike
+from models.dp.audit.labels import lone_label
 from models.dp.audit.neighbours import fresh_noise, metadata, noise_alike, sensitivity
 from models.dp.audit.one_run import one_run
 
@@ -26,19 +27,20 @@ UNIT = 4
 @dataclass(frozen=True)
 class Sizes:
     """releases: of a canary of one row at epsilon 1, where any are drawn (thousands, or nothing is seen). units: of a
-    canary unit at epsilon 10. fresh: releases whose noise is compared with each other. runs: of a gradient canary at
-    epsilon 10. steps: of the generator's fit in the one run, at each of the claims."""
+    canary unit at epsilon 10. fresh: releases whose noise is compared with each other. labels: runs of a discovery.
+    runs: of a gradient canary at epsilon 10. steps: of the generator's fit in the one run, at each of the claims."""
 
     releases: int
     units: int
     fresh: int
+    labels: int
     runs: int
     steps: int
     claims: tuple[float, ...]
 
 
-SHORT = Sizes(releases=0, units=800, fresh=12, runs=800, steps=60, claims=(1.0,))
-FULL = Sizes(releases=20_000, units=10_000, fresh=100, runs=10_000, steps=600, claims=(1.0, 10.0))
+SHORT = Sizes(releases=0, units=800, fresh=12, labels=60, runs=800, steps=60, claims=(1.0,))
+FULL = Sizes(releases=20_000, units=10_000, fresh=100, labels=1_000, runs=10_000, steps=600, claims=(1.0, 10.0))
 
 Audit = Callable[[], Finding]
 
@@ -52,6 +54,7 @@ def audits(sizes: Sizes) -> Iterator[Finding]:
     if sizes.releases:
         yield canary(1.0, DELTA, sizes.releases)
     yield _unit_canary(sizes.units)
+    yield _label(sizes.labels)
     yield clipped_records()
     yield fresh_gradients()
     yield _gradient_canary(sizes.runs)
@@ -84,6 +87,10 @@ def _large_unit() -> Finding:
     return canary(2.0, DELTA, SHORT.units, rows_per_unit=UNIT, brought=10 * UNIT)
 
 
+def _label(runs: int = SHORT.labels) -> Finding:
+    return lone_label(1.0, DELTA, runs)
+
+
 def _gradient_canary(runs: int = SHORT.runs) -> Finding:
     return gradient_canary(10.0, DELTA, runs)
 
@@ -104,6 +111,7 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], Audit]] = {
     "exact number of rows": (planted.row_count_leaked, _metadata),
     "number of rows in the job's log": (planted.rows_told_to_the_log, _metadata),
     "error on a value outside the domain": (planted.strangers_refused, _metadata),
+    "labels without a threshold": (planted.threshold_skipped, _label),
     "half the noise of DP-SGD": (planted.half_the_noise_of_steps, _gradient_canary),
     "everyone in every sample of DP-SGD": (planted.everyone_in_every_sample, lambda: _gradient_canary(2_000)),
     "one noise for all steps of DP-SGD": (planted.noise_of_the_first_step, fresh_gradients),
