@@ -112,7 +112,7 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], Audit]] = {
     "number of rows in the job's log": (planted.rows_told_to_the_log, _metadata),
     "error on a value outside the domain": (planted.strangers_refused, _metadata),
     "labels without a threshold": (planted.threshold_skipped, _label),
-    "half the noise of DP-SGD": (planted.half_the_noise_of_steps, _gradient_canary),
+    "half the noise of DP-SGD": (planted.half_the_noise_of_steps, lambda: _gradient_canary(1_200)),
     "everyone in every sample of DP-SGD": (planted.everyone_in_every_sample, lambda: _gradient_canary(2_000)),
     "one noise for all steps of DP-SGD": (planted.noise_of_the_first_step, fresh_gradients),
     "unclipped records in DP-SGD": (planted.gradients_unclipped, clipped_records),

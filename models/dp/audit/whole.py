@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,14 +100,16 @@ def quick(plan: FitPlan = QUICK) -> Iterator[None]:
 
 def job(given: Asked) -> Result:
     """`models.synthesize.fit` on a table, and everything of its result that is public, with all that it said."""
-    unit = {"unit": "home", "rows_per_unit": BOUND} if given.by_home else {}
+    privacy = PrivacyOptions(1.0, 1e-9)
+    if given.by_home:
+        privacy = replace(privacy, unit="home", rows_per_unit=BOUND)
     heard = Heard()
     try:
         with quick():
             made = synthesize.fit(
                 given.table,
                 options=FitOptions(target="income", holdout=0.2, threads=1),
-                privacy=PrivacyOptions(1.0, 1e-9, **unit),
+                privacy=privacy,
                 progress=heard,
             )
     except (PopulaceError, ValueError, IndexError, KeyError) as error:
