@@ -119,7 +119,6 @@ def fit_private(
             units=units,
             source=source,
         )
-        del train, codes
         _Kept(cells.encoding.schema, found).write(checkpoint, mark, progress)
     else:
         progress.step("train")

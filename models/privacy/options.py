@@ -25,8 +25,10 @@ _OPTIONS: dict[str, dict[str, tuple[type, float, float]]] = {
 }
 _OPTIONS["hybrid"] = _OPTIONS["marginals"] | _STEPS
 """By mechanism, its options: type and range."""
-_NETWORK = ("steps", "batch", "hidden", "depth", "dropout", "learning_rate", "direct", "coarse", "fine", "max_time")
-_NETWORK += ("epochs", "pac", "noise", "critic_learning_rate", "weight_decay")
+_NETWORK = (
+    *("steps", "batch", "hidden", "depth", "dropout", "learning_rate", "direct", "coarse", "fine", "max_time"),
+    *("epochs", "pac", "noise", "critic_learning_rate", "weight_decay"),
+)
 """Training options of networks, and of cells that are cut by the rows."""
 
 
