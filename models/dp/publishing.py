@@ -15,6 +15,7 @@ from models.dp.holdout import units_of
 from models.dp.noise import Bytes
 from models.dp.one_pass import OnePass
 from models.dp.public_evaluation import public_evaluation
+from models.dp.release import Release
 from models.dp.yardsticks import MOST_ROWS, layout_of, measure
 from models.encoding.encoding import TableEncoding
 from models.privacy.options import EVALUATION, PrivacyOptions
@@ -33,6 +34,7 @@ def public_figures(
     privacy: PrivacyOptions,
     history: Mapping[str, History],
     *,
+    release: Release | None = None,
     target: str | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
@@ -41,10 +43,11 @@ def public_figures(
     """models.dp.public_evaluation's JSON.
 
     real: the whole table, training part and holdout. synthetic: the sample; None where it was drawn under conditions or
-    in other shares, so that plain rows of the synthesizer stand for it. encoding, model: of the synthesizer. Says
-    "touched" and "noise" of account evaluation (docs/privacy.md). Nothing it raises depends on a row.
+    in other shares, so that plain rows of the synthesizer stand for it. encoding, model: of the synthesizer. release:
+    the tables that it was fitted to, where the model does not hold them. Says "touched" and "noise" of account
+    evaluation (docs/privacy.md). Nothing it raises depends on a row.
     """
-    release = model.release if isinstance(model, OnePass) else None
+    release = model.release if isinstance(model, OnePass) else release
     if synthetic is not None:
         codes = codes_of(synthetic, encoding)
     elif isinstance(model, OnePass):
