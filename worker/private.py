@@ -66,7 +66,8 @@ SHOWN_STEPS = frozenset({"train", "sample"})
 """Steps whose progress goes by plan: elsewhere it goes by rows."""
 TOLD = frozenset({"cancelled", "invalid_privacy", "domain_unknown", "invalid_condition"})
 """Problems that never depend on rows: InvalidPrivacy is raised from the request, the schema and paid domains alone, and
-InvalidCondition from these and the synthesizer (worker/verbs/private.py)."""
+InvalidCondition from these and the synthesizer (worker/verbs/private.py). In step evaluate, where conditions are of
+real rows, only the first is told."""
 WHOLE = frozenset({"event.warning", "event.touched", "event.noise"})
 
 
@@ -107,7 +108,8 @@ class Discretion:
             return {"name": name, "data": kept} if f"event.{name}" in WHOLE else None
         if type == "error":
             problem = data.get("problem") or {}
-            return {"problem": dict(problem) if problem.get("code") in TOLD else failure()}
+            told = problem.get("code") in (TOLD if self._step != "evaluate" else {"cancelled"})
+            return {"problem": dict(problem) if told else failure()}
         return {} if type == "result" else None
 
 

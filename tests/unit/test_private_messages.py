@@ -73,6 +73,14 @@ def test_what_depends_on_no_row_is_no_secret(tmp_path: Path, error: PopulaceErro
     assert told["problem"] == problem
 
 
+def test_conditions_of_real_rows_are_withheld(tmp_path: Path) -> None:
+    def speak(progress: Reporter) -> None:
+        progress.step("evaluate")
+        progress.say("error", problem=InvalidCondition("Fewer than 20 rows meet it.").to_problem())
+
+    assert said(tmp_path, speak)[-1]["problem"] == failure()
+
+
 def test_the_outcome_keeps_what_is_allowed() -> None:
     split = {"seed": 1, "fraction": 0.1, "method": "given", "train_rows": 900, "holdout_rows": 100}
     manifest = {"model": "masked", "curve": [1.0], "split": split, "rules": [{"rule": "a", "broken": 3}], "new": 4}
