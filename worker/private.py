@@ -108,8 +108,8 @@ class Discretion:
             return {"name": name, "data": kept} if f"event.{name}" in WHOLE else None
         if type == "error":
             problem = data.get("problem") or {}
-            told = problem.get("code") in (TOLD if self._step != "evaluate" else {"cancelled"})
-            return {"problem": dict(problem) if told else failure()}
+            public = problem.get("code") in (TOLD if self._step != "evaluate" else {"cancelled"})
+            return {"problem": dict(problem) if public else failure()}
         return {} if type == "result" else None
 
 
