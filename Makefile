@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup browser demo test serve lint bench bench-short ledger-storm audit clean
+.PHONY: setup browser demo test serve lint bench bench-dp bench-short ledger-storm clean
 
 setup: $(STAMP)
 
@@ -42,6 +42,10 @@ lint: setup
 # Hours: peers at their defaults, three seeds. POPULACE_BENCH_DATA names the tables; arguments go into BENCH.
 bench: setup
 	$(BIN)/python -m bench.run --readme bench/README.md $(BENCH)
+
+# Hours: private synthesizers at four budgets, three seeds. Data and arguments as for bench.
+bench-dp: setup
+	$(BIN)/python -m bench.dp --readme bench/README.md $(BENCH)
 
 # Ours and the yardsticks on an invented table, a few steps: shows that the bench runs, not how good anything is.
 bench-short: setup

@@ -29,16 +29,21 @@ ENVIRONMENTS = {
     # transformers imports torchvision where it is there, and that does not load beside a torch without CUDA.
     "mostly": Environment(("mostlyai-engine==2.7.3",), ("torchvision", "torchaudio")),
     "nrgboost": Environment(("nrgboost==0.0.3",)),
+    "dpmm": Environment(("dpmm==0.1.9",)),
+    "smartnoise": Environment(("smartnoise-synth==1.0.8",)),
 }
 PEERS = {"ctgan": "ctgan", "tvae": "ctgan", "arf": "arf", "mostly": "mostly", "nrgboost": "nrgboost"}
 """Environment of each peer."""
+PRIVATE = {"mst": "dpmm", "aim": "dpmm", "dp-ctgan": "smartnoise", "pate-ctgan": "smartnoise"}
+"""Of each peer of bench.dp."""
 
 
 def python(model: str, cache: Path) -> Path:
     """The interpreter that runs a model; ours runs in this one. Raises NoEnvironment with pip's last words."""
-    if model not in PEERS:
+    known = PEERS | PRIVATE
+    if model not in known:
         return Path(sys.executable)
-    name = PEERS[model]
+    name = known[model]
     environment, folder = ENVIRONMENTS[name], (cache / name).absolute()
     stamp, wanted = folder / "installed", "\n".join((*environment.requirements, *environment.remove))
     found = folder / "bin" / "python"

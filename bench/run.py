@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -55,11 +55,28 @@ def run_model(model: str, train: Path, out: Path, rows: int, seed: int, settings
     except environments.NoEnvironment as error:
         return {"failed": str(error)}
     module, fixed = VARIANTS.get(model, (model, {}))
+    return execute(
+        interpreter, HERE / "peers" / "runner.py", module, (train, out), rows, seed, {**fixed, **settings}, given
+    )
+
+
+def execute(
+    interpreter: Path,
+    runner: Path,
+    module: str,
+    files: tuple[Path, Path],
+    rows: int,
+    seed: int,
+    settings: Result,
+    given: Any,
+) -> Result:
+    """A module beside a runner in a measured process, from one file to another. Returns as run_model."""
+    source, out = files
     log = out.with_suffix(".log")
     # Absolute paths without following links: an environment's interpreter is a link.
     command = [sys.executable, "-S", "-E", str(HERE / "measure.py"), str(given.limit)]
-    command += [str(interpreter), "-P", str(HERE / "peers" / "runner.py"), module]
-    command += [str(train.absolute()), str(out.absolute()), str(rows), str(seed), json.dumps({**fixed, **settings})]
+    command += [str(interpreter), "-P", str(runner), module]
+    command += [str(source.absolute()), str(out.absolute()), str(rows), str(seed), json.dumps(settings)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads), "OMP_WAIT_POLICY": "PASSIVE"}
     for stale in (out, out.with_suffix(".json")):
         stale.unlink(missing_ok=True)
@@ -117,14 +134,14 @@ def orders(given: Any) -> Iterator[tuple[str, int, str]]:
                     yield table, seed, model
 
 
-def settings_of(texts: list[str]) -> dict[str, Result]:
+def settings_of(texts: list[str], models: Sequence[str] = MODELS) -> dict[str, Result]:
     """`model.name=value` -> {model: {name: value}}; values are JSON, or text where they are not."""
     out: dict[str, Result] = {}
     for text in texts:
         where, equals, value = text.partition("=")
         model, dot, name = where.partition(".")
-        if not (equals and dot and name and model in MODELS):
-            raise SystemExit(f"--set {text}: write MODEL.NAME=VALUE with one of {', '.join(MODELS)}.")
+        if not (equals and dot and name and model in models):
+            raise SystemExit(f"--set {text}: write MODEL.NAME=VALUE with one of {', '.join(models)}.")
         try:
             out.setdefault(model, {})[name] = json.loads(value)
         except json.JSONDecodeError:

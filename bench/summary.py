@@ -159,10 +159,11 @@ def equal_epochs(rows: Iterable[Result]) -> str:
     return "\n".join(out)
 
 
-def write(file: Path, text: str) -> None:
+def write(file: Path, text: str, markers: tuple[str, str] = (BEGIN, END)) -> None:
     """Puts `text` between the markers; what stands outside them stays. Raises ValueError where they are missing."""
+    begin, end = markers
     whole = file.read_text(encoding="utf-8")
-    if whole.count(BEGIN) != 1 or whole.count(END) != 1 or whole.index(BEGIN) > whole.index(END):
-        raise ValueError(f"{file} must hold the lines {BEGIN} and {END}, once and in this order.")
-    before, after = whole.split(BEGIN)[0], whole.split(END)[1]
-    file.write_text(f"{before}{BEGIN}\n{text.strip()}\n{END}{after}", encoding="utf-8")
+    if whole.count(begin) != 1 or whole.count(end) != 1 or whole.index(begin) > whole.index(end):
+        raise ValueError(f"{file} must hold the lines {begin} and {end}, once and in this order.")
+    before, after = whole.split(begin)[0], whole.split(end)[1]
+    file.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", encoding="utf-8")
