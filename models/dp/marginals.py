@@ -9,6 +9,7 @@ place, release._count; all after the release is post-processing.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,10 +17,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from models.accounting import History
+from models.accounting import History, calibrate, gaussian
 from models.dp.noise import Bytes
 from models.dp.one_pass import FitPlan, OnePass, fit
-from models.dp.pairs import MAX_SLICES, POWER, Workload, checked_sizes, choose
+from models.dp.pairs import MAX_SLICES, POWER, Workload, checked_sizes, choose, one_way_share
 from models.dp.release import release
 from models.progress import SILENT, Progress
 
@@ -31,10 +32,10 @@ too."""
 @dataclass(frozen=True)
 class MarginalOptions:
     """epsilon, delta: of `spent` and this release together. spent: what the budget has paid for already. target: the
-    column to predict from the others, by number; the tables of all pairs are then counted by its cells, if it has few.
-    rows: the number of rows where it is declared public; else None. rows_per_unit: k. seed: of fit and sample; never of
-    the noise. one_way: part of the budget for the tables of one column. power: of a table's size in its share. plan: of
-    the fit."""
+    column to predict from the others, by number; if it has few cells, all pairs of the others are counted by them too,
+    for triples_share of what single columns leave. rows: the number of rows where it is declared public; else None.
+    rows_per_unit: k. seed: of fit and sample; never of the noise. one_way: part of the budget for the tables of one
+    column; None: by one_way_share. power: of a table's size in its share. plan: of the fit."""
 
     epsilon: float
     delta: float
@@ -44,8 +45,9 @@ class MarginalOptions:
     rows_per_unit: int = 1
     seed: int = 0
     triples: bool = True
-    one_way: float = 0.1
+    one_way: float | None = None
     power: float = POWER
+    triples_share: float | None = None
     target_weight: float = 1.0
     plan: FitPlan = field(default_factory=FitPlan)
 
@@ -57,11 +59,18 @@ class MarginalOptions:
             sizes,
             target=target,
             triples=sliced and target is not None and sizes[target] <= MAX_SLICES,
-            one_way=self.one_way,
+            one_way=self.one_way if self.one_way is not None else self._one_way(sizes),
             rows=0.0 if self.rows is not None else ROWS_SHARE,
+            triples_share=self.triples_share if self.triples_share is not None else min(0.75, 9 / len(sizes)),
             target_weight=self.target_weight,
             power=self.power,
         )
+
+    def _one_way(self, sizes: Sequence[int]) -> float:
+        if self.rows is None or not self.epsilon > 0:
+            return one_way_share(sizes, None, math.inf)
+        sigma = self.rows_per_unit * calibrate(lambda s: (gaussian(s),), self.epsilon, self.delta, spent=self.spent)
+        return one_way_share(sizes, self.rows, sigma)
 
 
 def fit_marginals(

@@ -10,14 +10,17 @@ Loss. chi^2 = sum (rows Q - count)^2 / sd^2 over all noisy cells, the noise's ow
 mean relative entropy of a latent row to the mean row: how much z tells about a row. Of all mixtures that explain the
 tables equally well this prefers the one nearest to independent columns, so that it does not learn the noise.
 
-lambda. Were the mixture the truth, chi^2 per cell would be 1, and somewhat less after a fit. lambda is steered until
-chi^2 per cell is `residual` (Morozov's discrepancy principle: fit until what is left is what noise explains).
+lambda is chosen on the release alone, as by a held-out set. Let y be the noisy tables and e fresh noise of the same
+variances: y + sqrt(a) e and y - e / sqrt(a) hold the same rows under independent noises (Oliveira, Lei and Tibshirani
+2024, "Unbiased risk estimation in the normal means problem via coupled bootstrap techniques"; discrete noise is near
+enough to normal for this purpose). A smaller mixture follows the first while lambda rises; the lambda at which its
+distance to the second is least is taken. What noise explains is then left alone at every budget and size of table.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,31 +32,38 @@ from models.dp.consistency import Consistent, consistent
 from models.dp.drawing import draw
 from models.dp.release import Release
 from models.progress import SILENT, Progress
-from models.rng import key
+from models.rng import key, stream
 
 Array = npt.NDArray[Any]
 LEAST = 1e-5
 """Probability that a cell starts with, at least."""
-_STRENGTH, _WEAKEST, _STRONGEST = 0.05, 1e-5, 10.0
+WEAKEST, STRONGEST = 5e-4, 0.15
+"""lambda is looked for between these. Where there is hardly any noise, the mixture still comes nearer to both copies
+while lambda rises, and no end of its own would be found."""
+_SEARCH_LATENT, _SEARCH_WARM, _SEARCH_STEPS, _SEARCH_EVERY = 250, 80, 240, 6
+_SPLIT = 0.25
+"""a: the first copy has 1.25 times the release's variance, the second 5 times."""
+_SHARE = 0.7
+"""Of the lambda found: it is best for squared errors of the mixture, and rows drawn from a sharper one scatter less."""
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """latent: K. steps, learning_rate: of Adam; the rate falls in the second half. residual: chi^2 per cell that is
-    left. spread: of the first logits around the one-way tables."""
+    """latent: K. steps, learning_rate: of Adam; the rate falls in the second half. strength: lambda; None: chosen on
+    the release. spread: of the first logits around the one-way tables."""
 
     latent: int = 1_000
-    steps: int = 600
-    learning_rate: float = 0.04
-    residual: float = 0.9
+    steps: int = 800
+    learning_rate: float = 0.15
+    strength: float | None = None
     spread: float = 1.0
 
 
 @dataclass(frozen=True)
 class OnePass:
     """A fitted generator. sizes (d,): cells of each column. probabilities (K, W) float32: columns side by side. rows:
-    how many the data has, public or estimated. release: what it was fitted to. residual, strength: chi^2 per cell and
-    lambda at the end. All of it is post-processing of the release."""
+    how many the data has, public or estimated. release: what it was fitted to. residual: chi^2 per cell that is left.
+    strength: lambda. All of it is post-processing of the release."""
 
     sizes: tuple[int, ...]
     probabilities: Array
@@ -88,42 +98,84 @@ class _Targets:
     cells: int
 
 
+class _Descent:
+    """Adam on logits (K, W)."""
+
+    def __init__(self, mean: Tensor, member: Tensor, latent: int, spread: float, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.member = member
+        self.logits = (mean + LEAST).log() + spread * torch.randn(latent, len(mean), generator=generator)
+        self.first, self.second = torch.zeros_like(self.logits), torch.zeros_like(self.logits)
+        self.taken = 0
+
+    def probabilities(self) -> Tensor:
+        return _softmax(self.logits, self.member)
+
+    def step(self, targets: _Targets, strength: float, rate: float) -> tuple[Tensor, float]:
+        """One step; returns the probabilities before it and their chi^2."""
+        p = self.probabilities()
+        chi, slope = _chi_square(p, targets)
+        # Of mean KL(p_k | mean p), times the number of cells
+        slope += (strength * targets.cells / len(p)) * ((p + 1e-9).log() - (p.mean(0) + 1e-9).log())
+        slope = p * (slope - ((p * slope) @ self.member) @ self.member.T)
+        self.taken += 1
+        self.first.lerp_(slope, 0.1)
+        self.second.mul_(0.99).addcmul_(slope, slope, value=0.01)
+        scale = math.sqrt(1 - 0.99**self.taken) / (1 - 0.9**self.taken)
+        self.logits.addcdiv_(self.first, self.second.sqrt().add_(1e-12), value=-rate * scale)
+        return p, chi
+
+
 def fit(release: Release, plan: FitPlan, seed: int, progress: Progress = SILENT) -> OnePass:
-    """The mixture that explains a release. Sees nothing else; the seed picks where it starts."""
+    """The mixture that explains a release. Sees nothing else; the seed picks where it starts and how noise is split."""
     agreed = consistent(release)
     sizes = release.workload.sizes
+    strength = plan.strength if plan.strength is not None else choose_strength(release, agreed, seed, progress)
     targets = _targets(release, agreed)
-    member = _members(sizes)
-    generator = torch.Generator().manual_seed(key(seed, "one pass"))
     mean = torch.tensor(np.concatenate(agreed.one_way), dtype=torch.float32)
-    logits = (mean + LEAST).log() + plan.spread * torch.randn(plan.latent, len(mean), generator=generator)
-    first, second = torch.zeros_like(logits), torch.zeros_like(logits)
-    strength, steering, residual = _STRENGTH, False, math.inf
+    descent = _Descent(mean, _members(sizes), plan.latent, plan.spread, key(seed, "one pass"))
     for step in range(plan.steps):
         progress.check()
-        p = _softmax(logits, member)
-        chi, slope = _chi_square(p, targets)
-        residual = chi / max(targets.cells, 1)
-        steering = steering or residual < 1.05 * plan.residual or step > plan.steps // 3
-        if steering:
-            strength *= math.exp(max(-0.05, min(0.05, 0.5 * (plan.residual - residual))))
-            strength = max(_WEAKEST, min(_STRONGEST, strength))
-        # Of mean KL(p_k | mean p), times the number of cells
-        slope += (strength * targets.cells / plan.latent) * ((p + 1e-9).log() - (p.mean(0) + 1e-9).log())
-        slope = p * (slope - ((p * slope) @ member) @ member.T)
-        first.lerp_(slope, 0.1)
-        second.mul_(0.99).addcmul_(slope, slope, value=0.01)
-        scale = math.sqrt(1 - 0.99 ** (step + 1)) / (1 - 0.9 ** (step + 1))
         rate = plan.learning_rate * min(1.0, 2 * (1 - step / plan.steps) + 0.02)
-        logits.addcdiv_(first, second.sqrt().add_(1e-12), value=-rate * scale)
+        _, chi = descent.step(targets, strength, rate)
         if step % 20 == 0:
-            progress.update(step / plan.steps, residual=residual)
-    p = _softmax(logits, member)
+            progress.update(step / plan.steps, residual=chi / max(targets.cells, 1))
+    p = descent.probabilities()
     chi, _ = _chi_square(p, targets)
     probabilities = p.numpy()
     probabilities.setflags(write=False)
     rows = max(1, round(agreed.rows))
     return OnePass(sizes, probabilities, rows, release, chi / max(targets.cells, 1), strength)
+
+
+def choose_strength(release: Release, agreed: Consistent, seed: int, progress: Progress = SILENT) -> float:
+    """A share of the lambda with which a mixture of this release is nearest to its tables under other noise."""
+    rng = stream(seed, "split of the noise")
+    noise = [sd * rng.standard_normal(counts.shape) for sd, counts in zip(release.sd, release.counts, strict=True)]
+    fitted, held = _moved(release, noise, math.sqrt(_SPLIT)), _moved(release, noise, -1 / math.sqrt(_SPLIT))
+    targets, judge = _targets(fitted, agreed), _targets(held, agreed)
+    mean = torch.tensor(np.concatenate(consistent(fitted).one_way), dtype=torch.float32)
+    descent = _Descent(mean, _members(release.workload.sizes), _SEARCH_LATENT, 1.0, key(seed, "strength"))
+    least, best = math.inf, WEAKEST
+    for step in range(_SEARCH_WARM + _SEARCH_STEPS):
+        progress.check()
+        done = max(0, step - _SEARCH_WARM) / _SEARCH_STEPS
+        # It starts where it soon is near its end, not at the weakest, where it would take long.
+        strength = 4 * WEAKEST if step < _SEARCH_WARM else WEAKEST * (STRONGEST / WEAKEST) ** done
+        p = descent.step(targets, strength, 0.04)[0]
+        if step >= _SEARCH_WARM + 20 and step % _SEARCH_EVERY == 0:
+            off, _ = _chi_square(p, judge)
+            if off < least:
+                least, best = off, strength
+            elif strength > 10 * best:
+                break
+    return _SHARE * best
+
+
+def _moved(release: Release, noise: list[Array], factor: float) -> Release:
+    """Counts with `factor` times the noise added, and what deviation that gives them."""
+    counts = tuple(c + factor * e for c, e in zip(release.counts, noise, strict=True))
+    return replace(release, counts=counts, sd=tuple(s * math.sqrt(1 + factor**2) for s in release.sd))
 
 
 def _members(sizes: tuple[int, ...]) -> Tensor:

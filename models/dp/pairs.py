@@ -23,6 +23,7 @@ from models.errors import Detail, InvalidInput
 
 Axes = tuple[int, ...]
 POWER = 0.4
+LEAST_ONE_WAY, MOST_ONE_WAY = 0.1, 0.4
 MAX_CELLS = 50_000_000
 """Cells of all tables together."""
 MAX_SLICES = 16
@@ -52,12 +53,14 @@ def choose(
     triples: bool = False,
     one_way: float = 0.1,
     rows: float = 0.0,
+    triples_share: float = 1.0,
     target_weight: float = 1.0,
     power: float = POWER,
 ) -> Workload:
-    """All columns and all pairs; with triples, (a, b, target) instead of each pair (a, b).
+    """All columns and all pairs; with triples, (a, b, target) for each pair (a, b) of the others.
 
-    one_way, rows: parts of the budget for the tables of one column and for the number of rows. target_weight:
+    one_way, rows: parts of the budget for the tables of one column and for the number of rows. triples_share: of the
+    rest, what the triples get; at 1 they stand in the place of the pairs, which they hold. target_weight:
     importance of a pair with the target. power: of the size of a table in its share. Raises InvalidInput.
     """
     sizes = checked_sizes(sizes)
@@ -68,11 +71,16 @@ def choose(
         raise _bad("triples", f"need a target of at most {MAX_SLICES} cells and two other columns")
     if not (one_way >= 0 and rows >= 0 and one_way + rows < 1):
         raise _bad("one_way", "and the share of the number of rows must be at least 0 and together less than 1")
+    if not 0 < triples_share <= 1:
+        raise _bad("triples_share", "must be greater than 0 and at most 1")
     pairs: list[Axes] = list(combinations(columns, 2))
+    by_target: list[Axes] = []
     if triples and target is not None:
-        pairs = [tuple(sorted((*p, target))) for p in combinations([c for c in columns if c != target], 2)]
+        by_target = [tuple(sorted((*p, target))) for p in combinations([c for c in columns if c != target], 2)]
+    rest = 1 - one_way - rows
+    of_triples = triples_share * rest if by_target else 0.0
     groups: list[tuple[list[Axes], float]] = [([()], rows), ([(c,) for c in columns], one_way if pairs else 1 - rows)]
-    groups.append((pairs, 1 - one_way - rows))
+    groups += [(pairs, rest - of_triples), (by_target, of_triples)]
     axes: list[Axes] = []
     shares: list[float] = []
     for tables, part in groups:
@@ -89,6 +97,22 @@ def choose(
             hint="Declare coarser bins or fewer categories.",
         )
     return Workload(sizes, tuple(axes), tuple(shares))
+
+
+def one_way_share(sizes: Sequence[int], rows: int | None, sigma: float) -> float:
+    """Part of the budget for tables of one column, from public facts: more where noise would drown them.
+
+    sigma: noise of one table that had the whole budget. With e the expected total variation between a column's noisy
+    table and the true one (half the sum of |noise| / rows, averaged over columns) at LEAST_ONE_WAY, the share grows
+    with the square root of e beyond 1%. Without a public number of rows it is LEAST_ONE_WAY.
+    """
+    if rows is None:
+        return LEAST_ONE_WAY
+    weights = [size**POWER for size in sizes]
+    unit = sigma / math.sqrt(LEAST_ONE_WAY / math.fsum(weights))
+    off = math.fsum(s * unit / math.sqrt(w) for s, w in zip(sizes, weights, strict=True)) / len(sizes)
+    share = LEAST_ONE_WAY * math.sqrt(off / math.sqrt(2 * math.pi) / max(rows, 1) / 0.01)
+    return min(MOST_ONE_WAY, max(LEAST_ONE_WAY, share))
 
 
 def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:

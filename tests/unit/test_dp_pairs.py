@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from models.dp.pairs import choose
+from models.dp.marginals import MarginalOptions
+from models.dp.pairs import LEAST_ONE_WAY, MOST_ONE_WAY, choose
 from models.errors import InvalidInput
 
 SIZES = (3, 5, 40, 2)
@@ -61,3 +62,26 @@ def test_few_columns() -> None:
 def test_refusals(sizes: tuple[int, ...], options: dict) -> None:
     with pytest.raises(InvalidInput):
         choose(sizes, **options)
+
+
+def test_columns_get_more_where_noise_would_drown_them() -> None:
+    sizes = (20, 30, 2)
+    small, usual, large = (MarginalOptions(e, 1e-9, rows=20_000)._one_way(sizes) for e in (0.05, 0.2, 10.0))
+    assert large == LEAST_ONE_WAY < usual < small <= MOST_ONE_WAY
+    assert MarginalOptions(0.05, 1e-9)._one_way(sizes) == LEAST_ONE_WAY
+    noisier = MarginalOptions(0.2, 1e-9, rows=20_000, rows_per_unit=3)._one_way(sizes)
+    assert usual < noisier
+    work = MarginalOptions(0.2, 1e-9, rows=20_000).workload(sizes)
+    assert sum(s for axes, s in zip(work.axes, work.shares, strict=True) if len(axes) == 1) == pytest.approx(usual)
+
+
+def test_pairs_stand_beside_the_triples_that_hold_them() -> None:
+    work = choose(SIZES, target=3, triples=True, one_way=0.2, triples_share=0.25)
+    parts = {n: math.fsum(s for a, s in zip(work.axes, work.shares, strict=True) if len(a) == n) for n in (1, 2, 3)}
+    assert parts == pytest.approx({1: 0.2, 2: 0.6, 3: 0.2})
+    assert sum(len(a) == 2 for a in work.axes) == 6
+    assert sum(len(a) == 3 for a in work.axes) == 3
+    assert not any(len(a) == 2 for a in choose(SIZES, target=3, triples=True).axes)
+    for share in (0.0, 1.5, math.nan):
+        with pytest.raises(InvalidInput, match="triples_share"):
+            choose(SIZES, target=3, triples=True, triples_share=share)
