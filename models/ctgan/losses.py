@@ -13,6 +13,19 @@ MOST = 60.0
 """Size of a logit, at most: its exponential times that of the noise is a float32."""
 
 
+def softmax(logits: Tensor, spans: Spans) -> Tensor:
+    """Of each span. (B, places) -> (B, places)."""
+    soft = logits.clamp(-MOST, MOST).exp_()
+    soft /= spans.totals(soft)
+    return soft
+
+
+def softmax_back(soft: Tensor, toward: Tensor, spans: Spans) -> Tensor:
+    """Gradient with respect to the logits, from that with respect to what `softmax` made of them. All (B, places)."""
+    weighted = toward * soft
+    return weighted.sub_(soft * spans.totals(weighted))
+
+
 def soften(logits: Tensor, waits: Tensor, spans: Spans) -> Tensor:
     """softmax(SHARPNESS (logits + gumbel)) of each span. logits (B, places), waits (B, places): -exp(-gumbel).
 
@@ -29,8 +42,7 @@ def soften(logits: Tensor, waits: Tensor, spans: Spans) -> Tensor:
 
 def soften_back(soft: Tensor, toward: Tensor, spans: Spans) -> Tensor:
     """Gradient with respect to the logits, from that with respect to what `soften` made of them. All (B, places)."""
-    weighted = toward * soft
-    return weighted.sub_(soft * spans.totals(weighted)).mul_(SHARPNESS)
+    return softmax_back(soft, toward, spans).mul_(SHARPNESS)
 
 
 def activate(raw: Tensor, spans: Spans, noise: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -50,14 +62,16 @@ def activate_back(scalars: Tensor, soft: Tensor, toward: Tensor, spans: Spans) -
     return torch.cat([toward_scalars * (1 - scalars * scalars), soften_back(soft, toward_soft, spans)], 1)
 
 
-def condition_loss(raw: Tensor, places: Tensor, outside: Tensor, cells: Tensor, toward: Tensor) -> Tensor:
-    """Mean cross-entropy of the conditioned spans, whose gradient is added to `toward`.
+def condition_loss(
+    raw: Tensor, places: Tensor, outside: Tensor, cells: Tensor, toward: Tensor, weight: float = 1.0
+) -> Tensor:
+    """`weight` times the mean cross-entropy of the conditioned spans; its gradient is added to `toward`.
 
     raw, toward (B, width); places, outside (B, R): rows of Spans.named; cells (B,): what each row's condition names.
     """
     log = raw.gather(1, places).add_(outside).log_softmax(1)
     named = cells[:, None]
-    loss = -log.gather(1, named).mean()
+    loss = -weight * log.gather(1, named).mean()
     slope = log.exp_().scatter_add_(1, named, log.new_tensor(-1.0).expand_as(named))
-    toward.scatter_add_(1, places, slope.div_(len(raw)))
+    toward.scatter_add_(1, places, slope.mul_(weight / len(raw)))
     return loss

@@ -25,6 +25,14 @@ def condition_shares(spans: Spans, cells: Tensor) -> Tensor:
     return torch.cat(counts).float() / max(1, len(cells)) if counts else torch.ones(1, device=cells.device)
 
 
+def place_shares(spans: Spans, cells: Tensor) -> Tensor:
+    """Share of rows (N, T) that are in the cell of each place: (places,) float32."""
+    out = torch.zeros(spans.places, device=cells.device)
+    for t, (start, size) in enumerate(zip(spans.starts, spans.sizes, strict=True)):
+        out[start : start + size] = torch.bincount(cells[:, t].long(), minlength=size) / len(cells)
+    return out
+
+
 @torch.no_grad()
 def settle(generator: ConditionalGenerator, raw: Tensor, cells: Tensor) -> None:
     """Shift the biases of the output until the mean probabilities of each span are its training shares.
@@ -33,9 +41,7 @@ def settle(generator: ConditionalGenerator, raw: Tensor, cells: Tensor) -> None:
     noise, so a shift of one changes no other. raw (R, width): output for free rows; cells (N, T): the training rows.
     """
     spans = generator.spans
-    goal = torch.zeros(spans.places, device=raw.device)
-    for t, (start, size) in enumerate(zip(spans.starts, spans.sizes, strict=True)):
-        goal[start : start + size] = torch.bincount(cells[:, t].long(), minlength=size) / len(cells)
+    goal = place_shares(spans, cells)
     logits = spans.views(raw[:, spans.scalars :])
     shifts = []
     for view, here in zip(logits, spans.views(goal[None]), strict=True):

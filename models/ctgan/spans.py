@@ -100,6 +100,11 @@ class Spans:
             out[start : start + size] = False
         return out
 
+    def owners(self) -> Tensor:
+        """(places,) int64: the span of each place, padding included."""
+        order = torch.tensor(self.order, dtype=torch.int64)
+        return order.repeat_interleave(torch.tensor([self.padded[t] for t in self.order], dtype=torch.int64))
+
     def views(self, places: Tensor) -> Sequence[Tensor]:
         """(B, places) -> the buckets, each (B, spans, places of each)."""
         parts = torch.split(places, [n * k for _, n, k in self.buckets], 1) if self.buckets else ()

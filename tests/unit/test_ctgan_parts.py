@@ -177,17 +177,20 @@ def test_the_condition_loss_is_cross_entropy_of_the_named_span_alone() -> None:
     which, cell = torch.tensor([0, 1, 0, 1, 1, 0]), torch.tensor([2, 1, 0, 0, 1, 1])
     starts = torch.tensor(SPANS.starts)[which] + SPANS.scalars
     sizes = torch.tensor(SPANS.sizes)[which]
-    want = torch.stack(
-        [
-            F.cross_entropy(raw[i : i + 1, a : a + k], cell[i : i + 1])
-            for i, (a, k) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True))
-        ]
-    ).mean()
+    want = (
+        torch.stack(
+            [
+                F.cross_entropy(raw[i : i + 1, a : a + k], cell[i : i + 1])
+                for i, (a, k) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True))
+            ]
+        ).mean()
+        * 3
+    )
     want.backward()
     before = torch.randn(raw.shape)
     toward = before.clone()
     places, outside = SPANS.named()
-    found = condition_loss(raw.detach(), places[which], outside[which], cell, toward)
+    found = condition_loss(raw.detach(), places[which], outside[which], cell, toward, 3.0)
     torch.testing.assert_close(found, want.detach())
     torch.testing.assert_close(toward - before, raw.grad, atol=1e-6, rtol=1e-4)
 
