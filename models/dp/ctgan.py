@@ -1,6 +1,6 @@
 """`model: ctgan` under DP-SGD: the classic DP-CTGAN, with nothing read that is not paid for.
 
-    history = events(CTGAN, epsilon, delta)       # models.privacy.sgd: tables of single columns, then steps
+    history = events(SETTINGS["dpsgd"], epsilon, delta)      # models.privacy.sgd: tables, then steps
     release = release_for(codes, columns_alone(sizes), history[0], ...)
     model, facts = fit_dp_ctgan(codes, encoding, history, release)
 
