@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup browser demo test serve lint bench bench-dp bench-short ledger-storm clean
+.PHONY: setup browser demo test serve lint bench bench-dp bench-short ledger-storm audit clean
 
 setup: $(STAMP)
 

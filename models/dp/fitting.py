@@ -29,6 +29,8 @@ import torch
 
 from models.accounting import Event, History, compose, fits, history_to_json
 from models.artifacts import read_bundle, write_bundle
+from models.ctgan.model import Ctgan
+from models.dp.consistency import consistent
 from models.dp.discovery import discover
 from models.dp.encoding import codes_of, encoding_of
 from models.dp.holdout import METHOD, private_split, units_of
@@ -94,10 +96,12 @@ def fit_private(
     quiet = _Quiet(progress)
     progress.step("encode")
     schema, found, cells = kept.schema, kept.release, None
+    steps = privacy.mechanism != "marginals"
     if schema is not None or not history.get(DOMAIN):
         # What cannot be carried out is refused here, before anything is touched.
         cells = _cells(schema or table.schema, options, privacy, fraction)
-    if found is None:
+    train = units = codes = None
+    if found is None or steps:
         _say(progress, TOUCHED, FIT if cells else DOMAIN)
         train, units = _bounded(table, privacy, fraction, options.seed)
         if cells is None:
@@ -107,8 +111,13 @@ def fit_private(
             _Kept(schema).write(checkpoint, mark, progress)
             cells = _cells(schema, options, privacy, fraction)
             _say(progress, TOUCHED, FIT)
+    assert cells is not None  # noqa: S101 - made above where not before
+    if train is not None:
         codes = codes_of(train, cells.encoding, quiet)
-        progress.step("train")
+        del train
+    progress.step("train")
+    if found is None:
+        assert codes is not None  # noqa: S101 - read above
         _say(progress, NOISE, FIT)
         found = release_for(
             codes,
@@ -120,13 +129,21 @@ def fit_private(
             source=source,
         )
         _Kept(cells.encoding.schema, found).write(checkpoint, mark, progress)
+    model: Generator | Ctgan | OnePass
+    facts: dict[str, Any]
+    if steps:
+        assert codes is not None  # noqa: S101 - read above
+        paid, asked = history[FIT], (options, privacy)
+        made = by_steps(codes, units, cells.encoding, found, paid, *asked, quiet, checkpoint)
+        model, order, frequencies, facts = made
     else:
-        progress.step("train")
-    assert cells is not None  # noqa: S101 - made above where not before
-    with torch_alone():
-        model = fit(found, cells.marginals.plan, options.seed, quiet)
-    told = _manifest(options, privacy, history, fraction, cells.encoding, model)
-    return Private(cells.encoding.schema, cells.encoding, model, told)
+        with torch_alone():
+            model = fit(found, cells.marginals.plan, options.seed, quiet)
+        order, frequencies = tuple(range(len(model.sizes))), model.probabilities.mean(0)
+        facts = {"latent_rows": len(model.probabilities), "residual": model.residual}
+        facts["parameters"] = int(model.probabilities.size)
+    told = _manifest(options, privacy, history, fraction, cells.encoding, found, facts)
+    return Private(cells.encoding.schema, cells.encoding, model, told, order, frequencies)
 
 
 def _checked(schema: Schema, options: FitOptions, privacy: PrivacyOptions, history: Mapping[str, History]) -> Event:
@@ -141,8 +158,10 @@ def _checked(schema: Schema, options: FitOptions, privacy: PrivacyOptions, histo
     if not fits(compose(*history.values()), privacy.epsilon, privacy.delta):
         raise _bad("history", "is more than epsilon allows", "Plan it with models.privacy.plan.")
     paid = history.get(FIT, ())
-    if privacy.mechanism != "marginals" or len(paid) != 1 or paid[0].mechanism != "gaussian":
-        raise _bad("history", "pays for no release of tables, or for more", "Plan it with models.privacy.plan.")
+    wanted = ["gaussian"] if privacy.mechanism == "marginals" else ["gaussian", "sampled_gaussian"]
+    if [found.mechanism for found in paid] != wanted:
+        what = "pays for no release of tables, or for other releases than the mechanism makes"
+        raise _bad("history", what, "Plan it with models.privacy.plan.")
     return paid[0]
 
 
@@ -193,7 +212,9 @@ def _cut(schema: Schema, options: FitOptions, privacy: PrivacyOptions, fraction:
         seed=options.seed,
         **own,
     )
-    return _Cells(encoding, marginals, marginals.workload(encoding.layout.sizes))
+    sizes = encoding.layout.sizes
+    workload = columns_alone(sizes) if privacy.mechanism == "dpsgd" else marginals.workload(sizes)
+    return _Cells(encoding, marginals, workload)
 
 
 def _public_rows(privacy: PrivacyOptions, fraction: float) -> int | None:

@@ -129,7 +129,9 @@ def synth(
     overrides = None if schema is None else read_schema(schema)
     if epsilon is not None:
         delta = DELTA if delta is None else delta
-    privacy = Asked(epsilon, delta, mechanism, **who, domain=domain_share, evaluation=evaluation_share).request()
+    privacy = Asked(
+        epsilon, delta, mechanism, unit_column, rows_per_unit, public_rows, domain_share, evaluation_share
+    ).request()
     for name, value in (("--rows-at-most", rows_at_most), ("--internal-report", internal_report)):
         if privacy is None and value is not None:
             raise typer.BadParameter("belongs to --epsilon.", param_hint=name)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.accounting import compose, epsilon, gaussian, pure
+from models.accounting import compose, epsilon, gaussian, pure, sampled_gaussian
 from models.dp import fitting, release
 from models.dp.fitting import fit_private
 from models.dp.holdout import private_split, units_of
