@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from models.accounting import Event, History, calibrate, compose, gaussian
 from models.privacy import domain, sgd
-from models.privacy.options import ACCOUNTS, DOMAIN, EVALUATION, FIT, PrivacyOptions
+from models.privacy.options import ACCOUNTS, DOMAIN, EVALUATION, FIT, PrivacyOptions, Shares
 from models.schema import Schema
 
-__all__ = ["ACCOUNTS", "REPORT", "TABLES", "PrivacyOptions", "plan", "tables_within"]
+__all__ = ["ACCOUNTS", "REPORT", "TABLES", "PrivacyOptions", "plan", "tables_within", "usual_shares"]
 
 TABLES = "tables of counts"
 REPORT = "tables of counts for the report"
 """Labels of events."""
+
+
+def usual_shares(schema: Schema) -> Shares:
+    """Of a job that names none: a tenth for the figures of its public report; and where labels and bounds are public,
+    but the bins of numbers are not, a fifth for finding these."""
+    wanted = domain.needs(schema)
+    found = 0.2 if wanted.edges and not wanted.labels and not wanted.bounds else 0.0
+    return Shares(found, 1 - found - 0.1, 0.1)
 
 
 def plan(options: PrivacyOptions, schema: Schema) -> dict[str, History]:

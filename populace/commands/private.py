@@ -24,10 +24,15 @@ PublicRows = Annotated[
 ]
 DomainShare = Annotated[
     float | None,
-    typer.Option(help="Part of epsilon for finding domains that the schema does not declare public.", min=0, max=1),
+    typer.Option(
+        help="Part of epsilon for finding what the schema does not declare public; by default a fifth where it is "
+        "bins of numbers alone, else nothing.",
+        min=0,
+        max=1,
+    ),
 ]
 EvaluationShare = Annotated[
-    float | None, typer.Option(help="Part of epsilon for figures of the public report.", min=0, max=1)
+    float | None, typer.Option(help="Part of epsilon for figures of the public report; by default a tenth.", min=0, max=1)
 ]
 DELTA = 1e-9
 
@@ -58,9 +63,9 @@ class Asked:
         out |= {"mechanism": self.mechanism, "rows": self.public_rows}
         if self.unit_column is not None:
             out["unit"] = {"column": self.unit_column, "rows": self.rows_per_unit}
-        domain, evaluation = self.domain_share or 0.0, self.evaluation_share or 0.0
-        if domain or evaluation:
-            out["shares"] = {"domain": domain, "fit": 1 - domain - evaluation, "evaluation": evaluation}
+        shares = {"domain": self.domain_share, "evaluation": self.evaluation_share}
+        if asked := {name: share for name, share in shares.items() if share is not None}:
+            out["shares"] = asked
         return {name: value for name, value in out.items() if value is not None}
 
 

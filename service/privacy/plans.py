@@ -72,6 +72,10 @@ def planned(
     """What the job would spend. Raises NoBudget, InvalidPrivacy; that it fits is for the ledger to say."""
     check_available()
     assert PLANNER is not None  # noqa: S101 - it is available
+    from models.privacy.plan import usual_shares
+
+    usual = usual_shares(schema)
+    request = request.model_copy(update={"shares": request.shares.filled(usual.domain, usual.evaluation)})
     delta = check_request(request, terms_of(session, dataset_id), schema.names, options, options_from)
     shares = PLANNER(request, delta, schema, options)
     history = {account: sums.to_json(releases) for account, releases in shares.items()}

@@ -103,7 +103,8 @@ def check_rows(rows: int | None, rows_at_most: int) -> None:
 def check_shares(request: PrivacyRequest) -> None:
     """Raises InvalidPrivacy unless they add up to 1 and leave something to the fit."""
     shares, loc = request.shares, ("body", "privacy", "shares")
-    total = shares.domain + shares.fit + shares.evaluation
+    fit = shares.fit or 0.0
+    total = (shares.domain or 0.0) + fit + (shares.evaluation or 0.0)
     if not math.isclose(total, 1.0, abs_tol=1e-9):
         raise _bad(
             loc,
@@ -111,7 +112,7 @@ def check_shares(request: PrivacyRequest) -> None:
             f"The shares add up to {total:g}.",
             'e.g. {"domain": 0.1, "fit": 0.8, "evaluation": 0.1}',
         )
-    if shares.fit <= 0:
+    if fit <= 0:
         raise _bad((*loc, "fit"), "must be above 0", "Nothing is left for the fit.", "Give the fit most of the budget.")
 
 

@@ -36,9 +36,20 @@ class BudgetIn(_Strict):
 class Shares(_Strict):
     """Parts of epsilon; they add up to 1."""
 
-    domain: Share = Field(0.0, description="For finding bounds and categories that no public schema gives.")
-    fit: Share = 1.0
-    evaluation: Share = Field(0.0, description="For figures of the public report.")
+    domain: Share | None = Field(
+        None,
+        description="For finding bounds, categories and bins that no public schema gives. Default: a fifth where only "
+        "bins of public numbers have to be found, else nothing.",
+    )
+    fit: Share | None = Field(None, description="Default: what the others leave.")
+    evaluation: Share | None = Field(None, description="For figures of the public report. Default: a tenth.")
+
+    def filled(self, domain: float, evaluation: float) -> Shares:
+        """With these parts where it names none."""
+        domain = domain if self.domain is None else self.domain
+        evaluation = evaluation if self.evaluation is None else self.evaluation
+        fit = max(0.0, 1 - domain - evaluation) if self.fit is None else self.fit
+        return Shares(domain=domain, fit=fit, evaluation=evaluation)
 
 
 class PrivacyRequest(_Strict):

@@ -128,12 +128,14 @@ def public(session: Session, report: Report, sample: Sample, made: Job, trained:
 
 
 def headline(figures: Mapping[str, Any]) -> list[MetricOut]:
-    """The figures of the whole table in the form that all reports have. Fresh noise first: its figures are debiased."""
+    """The figures of the whole table in the form that all reports have: by fresh noise, which can be taken off; without
+    it those of single columns against the tables of the fit (pairs read little but noise there)."""
     found = []
+    paid = bool((figures.get("paid") or {}).get("mean"))
     for part, source in (("paid", "fresh noisy tables"), ("release", "the noisy tables of the fit")):
         told: Mapping[str, Any] = figures.get(part) or {}
         for which, values in (told.get("mean") or {}).items():
-            if values is not None:
+            if values is not None and (part == "paid" or (which == "columns" and not paid)):
                 kind = "columns" if which == "columns" else "pairs"
                 note = f"Total variation, {kind}, against {source}; of what it reads, noise alone explains "
                 note += f"{values['noise']:.2%} of {values['read']:.2%}."

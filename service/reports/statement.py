@@ -30,8 +30,8 @@ def statement(
     ledger: Mapping[str, Any],
     schema: Mapping[str, Any],
     manifest: Mapping[str, Any],
-) -> list[dict[str, str]]:
-    """[{question, answer}]. privacy: of the job's spec. budget: in force when it was placed. ledger: as `ledger_of`
+) -> list[dict[str, Any]]:
+    """[{question, answer, items}], items a list where the answer is one. privacy: of the job's spec. budget: in force when it was placed. ledger: as `ledger_of`
     answers. schema: that the job was placed with. manifest: of the synthesizer."""
     epsilon, delta, mechanism = privacy["epsilon"], privacy["delta"], str(privacy.get("mechanism") or "marginals")
     answers = (
@@ -54,7 +54,11 @@ def statement(
             "generator to them pulls rare combinations towards what their columns alone would give. The figures below "
             "say how far.",
         ),
-        ("What was taken for public, and what is not covered?", _assumed(privacy, budget, schema, manifest)),
+        (
+            "What was taken for public, and what is not covered?",
+            "Not covered: that the job ran, when, how long, in how much memory, and whether it succeeded; people who "
+            f"are in several units. {_found(privacy, schema)}Taken for public:",
+        ),
         (
             "Who is trusted?",
             "The service, those who operate it and the dataset's custodian, who hold the real table (the central "
@@ -83,7 +87,9 @@ def statement(
             "counted here.",
         ),
     )
-    return [{"question": question, "answer": " ".join(answer.split())} for question, answer in answers]
+    told = [{"question": question, "answer": " ".join(answer.split()), "items": []} for question, answer in answers]
+    next(t for t in told if "public" in t["question"])["items"] = _assumed(privacy, budget, schema, manifest)
+    return told
 
 
 def releases(history: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -131,7 +137,7 @@ def _assumed(
     budget: Mapping[str, Any] | None,
     schema: Mapping[str, Any],
     manifest: Mapping[str, Any],
-) -> str:
+) -> list[str]:
     own: Mapping[str, Any] = manifest.get("privacy") or {}
     columns = schema.get("columns") or []
     public = [str(c["name"]) for c in columns if c.get("public")]
@@ -147,13 +153,13 @@ def _assumed(
         told.append(f"the number of rows, {int(privacy['rows']):,}")
     elif budget is not None:
         told.append(f"that the table has at most {int(budget['rows_at_most']):,} rows")
-    found = (privacy.get("shares") or {}).get("domain") and len(public) < len(columns)
-    return (
-        f"Taken for public: {'; '.join(told)}. "
-        f"{'The domains of other columns were found under the budget. ' if found else ''}"
-        "Not covered: that the job ran, when, how long, in how much memory, and whether it succeeded; people who are "
-        "in several units."
-    )
+    return told
+
+
+def _found(privacy: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    columns = schema.get("columns") or []
+    paid = (privacy.get("shares") or {}).get("domain") and not all(c.get("public") for c in columns)
+    return "The domains of columns that are not declared public were found under the budget. " if paid else ""
 
 
 def _versions(manifest: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from models.dp.publishing import public_figures
 from models.errors import Cancelled
 from models.options import FitOptions
 from models.privacy.options import PrivacyOptions
-from models.synthesize import fit
+from models.synthesize import Synthesizer, fit
 from models.table import Table
 from worker.archives import pack
 from worker.reporting import Reporter
@@ -40,9 +40,7 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
     progress.step("sample")
     warnings = warned(synthesizer, spec, progress)
     model, schema = synthesizer.model, synthesizer.schema.to_json()
-    # As many as the table has is a private number; the release holds an estimate of it, if it is not public.
-    estimate = model.rows if isinstance(model, OnePass) else spec["most_rows"]
-    rows = spec["rows"] or min(estimate, spec["most_rows"])
+    rows = spec["rows"] or min(estimated_rows(synthesizer, options.holdout), spec["most_rows"])
     path = folder / "out" / "sample.parquet"
     asked = {"where": spec["where"], "seed": spec["seed"], "balance": spec.get("balance"), "mode": mode_of(spec)}
     costs = write_sample(synthesizer, path, rows=rows, progress=progress, **asked)
@@ -68,6 +66,12 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
         "public": public,
         "evaluation": internal(real, sample, spec, options, privacy.unit, progress),
     }
+
+
+def estimated_rows(synthesizer: Synthesizer, holdout: float) -> int:
+    """Rows of the whole table, by the release of its training part: how many it has is a private number."""
+    trained: int = synthesizer.manifest["plan"]["rows"]
+    return max(1, round(trained / (1 - holdout)))
 
 
 def terms(raw: Mapping[str, Any]) -> tuple[PrivacyOptions, Mapping[str, History]]:
