@@ -1,4 +1,4 @@
-"""The example of docs/privacy.md runs, and says the truth about itself."""
+"""The example of docs/privacy/accounting.md runs, and says the truth about itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.accounting import epsilon, fits
 
-TEXT = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "privacy" / "accounting.md").read_text(encoding="utf-8")
 
 
 def test_the_example_of_the_accountant_runs() -> None:
