@@ -93,6 +93,18 @@ def privacy_of(session: Session, trained: Job, synthesizer: Synthesizer) -> dict
     }
 
 
+def sample_of(sample: Sample, made: Job) -> dict[str, Any]:
+    """What every edition says of the sample."""
+    return {
+        "row_count": sample.row_count,
+        "where": sample.where,
+        "seed": sample.seed,
+        "balance": made.spec.get("balance"),
+        "mode": made.spec.get("mode") or "full",
+        "warnings": (made.result or {}).get("warnings", []),
+    }
+
+
 def public(session: Session, report: Report, sample: Sample, made: Job, trained: Job) -> ReportOut:
     """The public edition. made: the job that drew the sample."""
     figures: Mapping[str, Any] = report.public or {}
@@ -109,14 +121,7 @@ def public(session: Session, report: Report, sample: Sample, made: Job, trained:
         marking=MARKINGS["public"],
         privacy=privacy_of(session, trained, synthesizer),
         dataset={"columns": len(columns)},
-        sample={
-            "row_count": sample.row_count,
-            "where": sample.where,
-            "seed": sample.seed,
-            "balance": made.spec.get("balance"),
-            "mode": made.spec.get("mode") or "full",
-            "warnings": (made.result or {}).get("warnings", []),
-        },
+        sample=sample_of(sample, made),
         synthesizer={
             "id": synthesizer.id,
             "manifest": {k: synthesizer.manifest[k] for k in MANIFEST if k in synthesizer.manifest},
