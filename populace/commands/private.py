@@ -32,7 +32,8 @@ DomainShare = Annotated[
     ),
 ]
 EvaluationShare = Annotated[
-    float | None, typer.Option(help="Part of epsilon for figures of the public report; by default a tenth.", min=0, max=1)
+    float | None,
+    typer.Option(help="Part of epsilon for figures of the public report; by default a tenth.", min=0, max=1),
 ]
 DELTA = 1e-9
 

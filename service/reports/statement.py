@@ -31,8 +31,10 @@ def statement(
     schema: Mapping[str, Any],
     manifest: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """[{question, answer, items}], items a list where the answer is one. privacy: of the job's spec. budget: in force when it was placed. ledger: as `ledger_of`
-    answers. schema: that the job was placed with. manifest: of the synthesizer."""
+    """[{question, answer, items}], items a list where the answer is one.
+
+    privacy: of the job's spec. budget: in force when it was placed. ledger: as `ledger_of` answers. schema: that the
+    job was placed with. manifest: of the synthesizer."""
     epsilon, delta, mechanism = privacy["epsilon"], privacy["delta"], str(privacy.get("mechanism") or "marginals")
     answers = (
         (

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from models.accounting import History, history_from_json
-from models.dp.one_pass import OnePass
 from models.dp.publishing import public_figures
 from models.errors import Cancelled
 from models.options import FitOptions
