@@ -13,7 +13,7 @@ from models.schema import Schema
 from service.privacy import ledger
 from service.privacy import spent as sums
 from service.privacy.errors import no_budget
-from service.privacy.requests import Terms, check_request
+from service.privacy.requests import Terms, check_no_search, check_request
 from service.privacy.schemas import PrivacyRequest, Unit
 from service.privacy.spent import Shares
 
@@ -73,6 +73,8 @@ def planned(
     check_available()
     assert PLANNER is not None  # noqa: S101 - it is available
     from models.privacy.plan import usual_shares
+
+    check_no_search(options, options_from)  # before the budget is asked for: it would not help
 
     usual = usual_shares(schema)
     request = request.model_copy(update={"shares": request.shares.filled(usual.domain, usual.evaluation)})

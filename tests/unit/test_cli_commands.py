@@ -214,7 +214,7 @@ def test_upload_waits_and_prints_the_id(answering: Callable[[str, str, Any], Non
         ),
         (
             "--epsilon 1 --domain-share 0.25 --evaluation-share 0.25",
-            {"epsilon": 1.0, "shares": {"domain": 0.25, "fit": 0.5, "evaluation": 0.25}},
+            {"epsilon": 1.0, "shares": {"domain": 0.25, "evaluation": 0.25}},
         ),
     ],
 )

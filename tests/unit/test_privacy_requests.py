@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +26,8 @@ UNITS = Terms(1e-9, 1000, HOUSEHOLD)
 
 
 def request(**more: Any) -> PrivacyRequest:
-    return PrivacyRequest(**{"epsilon": 1.0, **more})
+    """With all of epsilon for the fit, unless told otherwise."""
+    return PrivacyRequest(**{"epsilon": 1.0, "shares": {"domain": 0.0, "fit": 1.0, "evaluation": 0.0}, **more})
 
 
 def refused(asked: PrivacyRequest, terms: Terms = ROWS, **job: Any) -> tuple[str, str]:
@@ -147,7 +149,7 @@ def test_the_planner_spends_all_of_epsilon() -> None:
     found = plans.planner(request(epsilon=0.7), 1e-9, PUBLIC, {})
     assert list(found) == ["fit"]
     assert 0.97 * 0.7 <= epsilon(joined(*found.values()), 1e-9) <= 0.7
-    split = plans.planner(request(shares={"fit": 0.8, "evaluation": 0.2}), 1e-9, PUBLIC, {})
+    split = plans.planner(request(shares={"domain": 0.0, "fit": 0.8, "evaluation": 0.2}), 1e-9, PUBLIC, {})
     assert 0.97 <= epsilon(joined(*split.values()), 1e-9) <= 1.0
 
 
@@ -201,7 +203,30 @@ def test_turning_it_on_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_form_of_a_job_has_it() -> None:
     job = SynthesizeRequest(kind="synthesize", dataset_id="d", privacy={"epsilon": 1, "mechanism": "hybrid"})
     assert job.privacy is not None
-    assert (job.privacy.delta, job.privacy.shares.fit) == (None, 1.0)
+    assert (job.privacy.delta, job.privacy.shares.fit) == (None, None)
+
+
+def test_shares_that_are_left_out_are_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth for the report; a fifth for bins, where labels and bounds are public; nothing for what is not."""
+    monkeypatch.setattr(plans, "PLANNER", lambda *_: {})
+    monkeypatch.setattr(plans, "terms_of", lambda session, dataset_id: ROWS)
+    session: Any = None
+    age = Column("age", Kind.INTEGER, minimum=0, maximum=99)
+    open_ended, public = Schema((age,)), Schema((replace(age, public=True),))
+    cut = Schema((replace(age, public=True, edges=(0, 20, 99)),))
+    for schema, shares, expected in (
+        (public, {}, (0.2, 0.7, 0.1)),
+        (cut, {}, (0.0, 0.9, 0.1)),
+        (open_ended, {}, (0.0, 0.9, 0.1)),
+        (open_ended, {"domain": 0.3}, (0.3, 0.6, 0.1)),
+        (public, {"evaluation": 0.0}, (0.2, 0.8, 0.0)),
+        (public, {"domain": 0.0, "evaluation": 0.25}, (0.0, 0.75, 0.25)),
+    ):
+        found = plans.planned(session, PrivacyRequest(epsilon=1.0, shares=shares), "ds_a", schema, {}, None)
+        assert list(found.spec["shares"].values()) == pytest.approx(list(expected))
+    for shares in ({"domain": 0.6, "evaluation": 0.5}, {"fit": 0.5}):
+        with pytest.raises(InvalidPrivacy):
+            plans.planned(session, PrivacyRequest(epsilon=1.0, shares=shares), "ds_a", public, {}, None)
 
 
 def test_sums_do_not_depend_on_the_order_or_on_words() -> None:

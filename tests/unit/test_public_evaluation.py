@@ -11,6 +11,7 @@ from models.dp.pairs import choose
 from models.dp.public_evaluation import NO_SHARE, NO_TABLES, Rows, distance, public_evaluation, rows_of
 from models.dp.public_evaluation import Noisy as NoisyTable
 from models.dp.release import events, release_for
+from models.dp.stream import Stream
 from models.dp.yardsticks import PAIRS, layout_of, measure, merged
 from models.errors import InvalidInput
 from models.rng import stream
@@ -32,6 +33,7 @@ def people(rows: int, seed: int, pull: float = 0.6) -> np.ndarray:
 
 def paid(real: np.ndarray, synthetic: np.ndarray, *, sigma: float = 12.0, **how: Any) -> Any:
     layout = layout_of(synthetic, SIZES, target=3, rows_public="rows" in how, seed=1)
+    how.setdefault("source", Stream((1).to_bytes(32, "big")).bytes)
     return measure(real, layout, synthetic, (gaussian(sigma),), **how)
 
 
