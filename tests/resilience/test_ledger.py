@@ -239,8 +239,9 @@ def test_nothing_leaves_unpaid(bench: Any) -> None:
     allow(bench, 30.0)
     place(bench, PARTS)
     held = claimed(bench)
+    kept = bench.store.write([b"c"]).id  # before the turn of the other write: one waits for it
     with bench.database.write() as session:
-        lifecycle.save_checkpoint(session, held, bench.store.write([b"c"]).id)
+        lifecycle.save_checkpoint(session, held, kept)
     assert Counter(e.kind for e in lines(bench)) == {"reserve": 3, "settle": 3}
     with bench.database.write() as session:
         lifecycle.fail(session, held, InvalidData("x").to_problem())
@@ -255,8 +256,9 @@ def test_a_checkpoint_pays_for_what_was_touched(bench: Any) -> None:
     place(bench, PARTS)
     held = claimed(bench)
     say(bench, held, "touched", accounts=["domain"])
+    kept = bench.store.write([b"c"]).id  # before the turn of the other write: one waits for it
     with bench.database.write() as session:
-        lifecycle.save_checkpoint(session, held, bench.store.write([b"c"]).id)
+        lifecycle.save_checkpoint(session, held, kept)
     assert kinds(bench)[3:] == ["settle domain"]
 
 

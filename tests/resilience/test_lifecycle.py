@@ -159,8 +159,9 @@ def test_three_attempts_then_failed_with_the_reason(bench: Any) -> None:
         expire(bench, job_id)
         assert reconcile(bench).requeued == [job_id]
     held = claimed(bench)
+    kept = bench.store.write([b"c"]).id  # before the turn of the other write: one waits for it
     with bench.database.write() as session:
-        lifecycle.save_checkpoint(session, held, bench.store.write([b"c"]).id)
+        lifecycle.save_checkpoint(session, held, kept)
     expire(bench, job_id)
     found = reconcile(bench)
     assert found.failed == [job_id]
