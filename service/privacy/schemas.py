@@ -45,7 +45,14 @@ class Shares(_Strict):
     evaluation: Share | None = Field(None, description="For figures of the public report. Default: a tenth.")
 
     def filled(self, domain: float, evaluation: float) -> Shares:
-        """With these parts where it names none."""
+        """With these parts where it names none; where it names the fit's, the others have what that leaves."""
+        if self.fit is not None:
+            left = max(0.0, 1 - self.fit - (self.domain or 0.0) - (self.evaluation or 0.0))
+            if self.domain is None:
+                evaluation = min(evaluation, left) if self.evaluation is None else self.evaluation
+                domain = left - (evaluation if self.evaluation is None else 0.0)
+            else:
+                evaluation = left
         domain = domain if self.domain is None else self.domain
         evaluation = evaluation if self.evaluation is None else self.evaluation
         fit = max(0.0, 1 - domain - evaluation) if self.fit is None else self.fit

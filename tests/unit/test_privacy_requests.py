@@ -221,10 +221,14 @@ def test_shares_that_are_left_out_are_filled_in(monkeypatch: pytest.MonkeyPatch)
         (open_ended, {"domain": 0.3}, (0.3, 0.6, 0.1)),
         (public, {"evaluation": 0.0}, (0.2, 0.8, 0.0)),
         (public, {"domain": 0.0, "evaluation": 0.25}, (0.0, 0.75, 0.25)),
+        (public, {"fit": 0.8, "evaluation": 0.2}, (0.0, 0.8, 0.2)),
+        (public, {"fit": 0.8, "domain": 0.05}, (0.05, 0.8, 0.15)),
+        (public, {"fit": 0.6}, (0.3, 0.6, 0.1)),
+        (public, {"fit": 0.95}, (0.0, 0.95, 0.05)),
     ):
         found = plans.planned(session, PrivacyRequest(epsilon=1.0, shares=shares), "ds_a", schema, {}, None)
         assert list(found.spec["shares"].values()) == pytest.approx(list(expected))
-    for shares in ({"domain": 0.6, "evaluation": 0.5}, {"fit": 0.5}):
+    for shares in ({"domain": 0.6, "evaluation": 0.5}, {"fit": 0.9, "evaluation": 0.2}):
         with pytest.raises(InvalidPrivacy):
             plans.planned(session, PrivacyRequest(epsilon=1.0, shares=shares), "ds_a", public, {}, None)
 
