@@ -40,7 +40,7 @@ LEAST = 1e-5
 WEAKEST, STRONGEST = 5e-4, 0.15
 """lambda is looked for between these. Where there is hardly any noise, the mixture still comes nearer to both copies
 while lambda rises, and no end of its own would be found."""
-_SEARCH_LATENT, _SEARCH_WARM, _SEARCH_STEPS, _SEARCH_EVERY = 250, 80, 240, 6
+_SEARCH_LATENT, _SEARCH_WARM, _SEARCH_STEPS, _SEARCH_EVERY = 250, 160, 240, 6
 _SPLIT = 0.25
 """a: the first copy has 1.25 times the release's variance, the second 5 times."""
 _SHARE = 0.77
@@ -160,15 +160,14 @@ def choose_strength(release: Release, agreed: Consistent, seed: int, progress: P
     for step in range(_SEARCH_WARM + _SEARCH_STEPS):
         progress.check()
         done = max(0, step - _SEARCH_WARM) / _SEARCH_STEPS
-        # It starts where it soon is near its end, not at the weakest, where it would take long.
+        # It starts where it soon is near its end, not at the weakest, where it would take long; and long enough for
+        # the noise to be learnt, or the weakest would look best for having been stopped early.
         strength = 4 * WEAKEST if step < _SEARCH_WARM else WEAKEST * (STRONGEST / WEAKEST) ** done
         p = descent.step(targets, strength, 0.04)[0]
         if step >= _SEARCH_WARM + 20 and step % _SEARCH_EVERY == 0:
             off, _ = _chi_square(p, judge)
             if off < least:
                 least, best = off, strength
-            elif strength > 10 * best:
-                break
     return _SHARE * best
 
 
