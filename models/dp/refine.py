@@ -78,7 +78,7 @@ class RefineOptions:
 
 
 def columns_alone(sizes: Sequence[int]) -> Workload:
-    """The tables of single columns, which `fit_dpsgd` starts from."""
+    """The tables of single columns, which mechanism dpsgd starts from."""
     sizes = checked_sizes(sizes)
     weights = [size**POWER for size in sizes]
     return Workload(sizes, tuple((c,) for c in range(len(sizes))), tuple(w / sum(weights) for w in weights))
@@ -88,7 +88,7 @@ def refine(
     codes: Array,
     layout: Layout,
     history: History,
-    one_pass: OnePass,
+    start: OnePass | Release,
     *,
     order: Sequence[int] | None = None,
     target: int = 0,
@@ -98,51 +98,16 @@ def refine(
     progress: Progress = SILENT,
     checkpoint: Path | None = None,
 ) -> Fitted:
-    """The masked generator of the rows of `one_pass`, refined on codes (N, S) by the steps that `history` pays for.
+    """The masked generator, refined on codes (N, S) by the steps that `history` pays for.
+
+    start: what it learns first, for free: rows of a one-pass generator, or the shares of single columns of a release.
 
     order: slots as drawn; target: how many, the last of it, are the target's. units (N,): the unit of each row, where
     it may have several; no more of them than are to count. seed: of weights and free steps, never of noise. checkpoint:
     a folder of this job alone. Raises InvalidInput; InvalidArtifact where the folder holds a state that does not fit.
     """
-    seen = one_pass.sample(options.free_rows, seed=key(seed, "free rows"))
-    how = (codes, layout, history, one_pass.release, order, target, units, options, seed, progress, checkpoint)
-    return _fit(*how, free=seen)
-
-
-def fit_dpsgd(
-    codes: Array,
-    layout: Layout,
-    history: History,
-    release: Release,
-    *,
-    order: Sequence[int] | None = None,
-    target: int = 0,
-    units: Array | None = None,
-    options: RefineOptions = RefineOptions(),
-    seed: int = 0,
-    progress: Progress = SILENT,
-    checkpoint: Path | None = None,
-) -> Fitted:
-    """The masked generator, taught by DP-SGD from the shares of single columns in `release` on. As `refine`."""
-    how = (codes, layout, history, release, order, target, units, options, seed, progress, checkpoint)
-    return _fit(*how, free=None)
-
-
-def _fit(
-    codes: Array,
-    layout: Layout,
-    history: History,
-    release: Release,
-    order: Sequence[int] | None,
-    target: int,
-    units: Array | None,
-    options: RefineOptions,
-    seed: int,
-    progress: Progress,
-    checkpoint: Path | None,
-    *,
-    free: Array | None,
-) -> Fitted:
+    free = start.sample(options.free_rows, seed=key(seed, "free rows")) if isinstance(start, OnePass) else None
+    release = start.release if isinstance(start, OnePass) else start
     plan = plan_of(history, options.clip)
     agreed = consistent(release)
     frequencies = np.concatenate(agreed.one_way).astype(np.float32)

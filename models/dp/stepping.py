@@ -13,7 +13,7 @@ from models.ctgan.model import Ctgan
 from models.dp.ctgan import CtganSgdOptions, fit_dp_ctgan
 from models.dp.one_pass import FitPlan, fit
 from models.dp.pairs import MAX_SLICES
-from models.dp.refine import RefineOptions, columns_alone, fit_dpsgd, refine
+from models.dp.refine import RefineOptions, columns_alone, refine
 from models.dp.release import Release
 from models.encoding.cells import Array
 from models.encoding.encoding import TableEncoding
@@ -59,6 +59,6 @@ def by_steps(
         fitted = refine(codes, encoding.layout, paid, one_pass, **how)
     else:
         how["options"] = replace(RefineOptions(), clip=clip, masks=2, learning_rate=FROM_NOTHING)
-        fitted = fit_dpsgd(codes, encoding.layout, paid, release, **how)
+        fitted = refine(codes, encoding.layout, paid, release, **how)
     size = sum(p.numel() for p in fitted.model.parameters())
     return fitted.model, fitted.order, fitted.frequencies, {**fitted.facts, "parameters": size}

@@ -68,8 +68,6 @@ def resolve(session: Session, tenant_id: str, request: JobRequest, settings: Set
 
 
 def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, settings: Settings) -> Resolved:
-    if request.privacy is not None:
-        plans.check_available()
     dataset = ready_dataset(session, tenant_id, request.dataset_id)
     schema = schema_from_json(dataset.schema)
     _check_target(request.target, schema)

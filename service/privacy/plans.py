@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from models.errors import Detail, InvalidInput, InvalidPrivacy
+from models.errors import Detail, InvalidPrivacy
 from models.schema import Schema
 from service.privacy import ledger
 from service.privacy import spent as sums
@@ -17,13 +17,12 @@ from service.privacy.requests import Terms, check_no_search, check_request
 from service.privacy.schemas import PrivacyRequest, Unit
 from service.privacy.spent import Shares
 
-Planner = Callable[[PrivacyRequest, float, Schema, Mapping[str, Any]], Shares]
-"""(request, its delta, schema, training options) -> every release that the job will make, by account. Equal arguments
-give equal releases; rows are not looked at."""
-
 
 def planner(request: PrivacyRequest, delta: float, schema: Schema, options: Mapping[str, Any]) -> Shares:
-    """By models.privacy.plan. Raises InvalidPrivacy and InvalidInput naming the place in the body."""
+    """Every release that the job will make, by account. Equal arguments give equal releases; rows are not looked at.
+
+    delta: the job's. options: of training. Raises InvalidPrivacy and InvalidInput naming the place in the body.
+    """
     from models.options import FitOptions
     from models.privacy.plan import PrivacyOptions, plan
 
@@ -38,19 +37,6 @@ def planner(request: PrivacyRequest, delta: float, schema: Schema, options: Mapp
 
 PLACES = ("privacy", "options")
 """Parts of the body that errors of models.privacy name."""
-PLANNER: Planner | None = planner
-"""None: this release cannot fit privately, and says so."""
-
-
-def check_available() -> None:
-    """Raises InvalidInput."""
-    if PLANNER is None:
-        raise InvalidInput(
-            "Differential privacy is not in this release.",
-            hint="Leave `privacy` out.",
-            errors=[Detail(("body", "privacy"), "not in this release")],
-            code="privacy_unavailable",
-        )
 
 
 @dataclass(frozen=True)
@@ -70,8 +56,6 @@ def planned(
     options_from: str | None,
 ) -> Planned:
     """What the job would spend. Raises NoBudget, InvalidPrivacy; that it fits is for the ledger to say."""
-    check_available()
-    assert PLANNER is not None  # noqa: S101 - it is available
     from models.privacy.plan import usual_shares
 
     check_no_search(options, options_from)  # before the budget is asked for: it would not help
@@ -79,7 +63,7 @@ def planned(
     usual = usual_shares(schema)
     request = request.model_copy(update={"shares": request.shares.filled(usual.domain, usual.evaluation)})
     delta = check_request(request, terms_of(session, dataset_id), schema.names, options, options_from)
-    shares = PLANNER(request, delta, schema, options)
+    shares = planner(request, delta, schema, options)
     history = {account: sums.to_json(releases) for account, releases in shares.items()}
     return Planned({**request.model_dump(), "delta": delta, "history": history}, shares)
 

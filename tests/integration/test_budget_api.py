@@ -197,7 +197,7 @@ def test_with_a_planner_jobs_are_checked_and_reserved(
     client: TestClient, budgeted: str, check_problem: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of the way that turning it on opens: dry run, refusals, the reservation with the job, the same key again."""
-    monkeypatch.setattr("service.privacy.plans.PLANNER", lambda *_: {"fit": (gaussian(2.5),)})
+    monkeypatch.setattr("service.privacy.plans.planner", lambda *_: {"fit": (gaussian(2.5),)})
     body = {"kind": "synthesize", "dataset_id": budgeted, "privacy": {"epsilon": 2.9}}
     for wrong, place in (({"epsilon": 0}, "epsilon"), ({"epsilon": 1, "delta": 0.01}, "delta")):
         problem = check_problem(client.post("/v1/jobs", json=body | {"privacy": wrong}), 422, "invalid_privacy")

@@ -188,7 +188,7 @@ def test_nothing_of_it_is_anothers(
 def test_defaults_and_estimates_know_only_what_is_public_of_the_rows(
     client: TestClient, mine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.privacy.plans.PLANNER", lambda *_: {"fit": (gaussian(60.0),)})
+    monkeypatch.setattr("service.privacy.plans.planner", lambda *_: {"fit": (gaussian(60.0),)})
     told = []
     for rows in (700, 701):
         dataset_id = mine.dataset(row_count=rows)

@@ -17,7 +17,7 @@ from models.artifacts import MANIFEST
 from models.dp import refine as module
 from models.dp.one_pass import FitPlan, OnePass, fit
 from models.dp.pairs import choose
-from models.dp.refine import RefineOptions, columns_alone, fit_dpsgd, grouped, refine
+from models.dp.refine import RefineOptions, columns_alone, grouped, refine
 from models.dp.release import Release, release
 from models.dp.sgd import Exhausted, Steps
 from models.dp.stream import Stream
@@ -138,7 +138,7 @@ def test_steps_teach_what_the_data_tell(tables: Release) -> None:
     codes, alone = table(), release(table(), columns_alone(SIZES), 5.0, 1e-6, rows=600)
     plan = SgdPlan(0.5, 150, 1.0, 0.01)
     options = RefineOptions(hidden=16, depth=1, masks=2, learning_rate=2e-2)
-    fitted = fit_dpsgd(codes, LAYOUT, (*alone.events, *plan.events), alone, options=options)
+    fitted = refine(codes, LAYOUT, (*alone.events, *plan.events), alone, options=options)
     drawn, _ = Sampler(fitted.model, LAYOUT, fitted.order).block(0, 0, 2_000, 1, 0)
     assert np.mean(drawn[:, 2] == drawn[:, 1] // 4) > 0.9
     assert fitted.facts["mechanism"] == "dpsgd"

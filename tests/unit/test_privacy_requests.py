@@ -135,13 +135,6 @@ def test_offers_are_rounded_down(value: float) -> None:
     assert rounded_down(1e-7) == 0.0
 
 
-def test_a_release_without_a_planner_refuses_privacy(monkeypatch: pytest.MonkeyPatch) -> None:
-    plans.check_available()
-    monkeypatch.setattr(plans, "PLANNER", None)
-    with pytest.raises(Exception, match="not in this release"):
-        plans.check_available()
-
-
 PUBLIC = Schema((Column("age", Kind.INTEGER, minimum=0, maximum=99, public=True),))
 
 
@@ -187,7 +180,7 @@ def test_turning_it_on_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         return {"fit": (gaussian(20.0),)}
 
     schema = Schema((Column("household", Kind.IDENTIFIER), Column("age", Kind.INTEGER, minimum=0, maximum=99)))
-    monkeypatch.setattr(plans, "PLANNER", plan)
+    monkeypatch.setattr(plans, "planner", plan)
     monkeypatch.setattr(plans, "terms_of", lambda session, dataset_id: UNITS)
     session: Any = None
     with pytest.raises(InvalidPrivacy):
@@ -208,7 +201,7 @@ def test_the_form_of_a_job_has_it() -> None:
 
 def test_shares_that_are_left_out_are_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth for the report; a fifth for bins, where labels and bounds are public; nothing for what is not."""
-    monkeypatch.setattr(plans, "PLANNER", lambda *_: {})
+    monkeypatch.setattr(plans, "planner", lambda *_: {})
     monkeypatch.setattr(plans, "terms_of", lambda session, dataset_id: ROWS)
     session: Any = None
     age = Column("age", Kind.INTEGER, minimum=0, maximum=99)
