@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,40 +23,39 @@ import pyarrow as pa
 import torch
 
 from models.accounting import History
-from models.artifacts import TRAIN_AGAIN, read_bundle, write_bundle
 from models.balance import Balance, parse_balance
 from models.conditions import Condition, parse_conditions
 from models.ctgan.fitting import fit_ctgan
-from models.ctgan.model import Ctgan, ctgan_from
+from models.ctgan.model import Ctgan
 from models.ctgan.plan import CtganPlan
 from models.ctgan.plan import make_plan as make_ctgan_plan
 from models.ctgan.sampling import Draw, draw_batches
 from models.dp.fitting import Private, fit_private
 from models.dp.one_pass import OnePass
+from models.dp.raking import RakedSampler
 from models.dp.sampling import MixtureSampler
-from models.dp.stored import one_pass_from, one_pass_tensors, one_pass_to_json
 from models.encoding.cells import Array
-from models.encoding.encoding import TableEncoding, encoding_from, fit_encoding
-from models.errors import Detail, InvalidArtifact, InvalidCondition, InvalidData, InvalidInput
-from models.gan.discriminator import Discriminator, discriminator_from
+from models.encoding.encoding import TableEncoding, fit_encoding
+from models.errors import Detail, InvalidCondition, InvalidData, InvalidInput
+from models.gan.discriminator import Discriminator
 from models.gan.fitting import fit_generator
 from models.gan.impute import Imputed
 from models.gan.mending import impute_within_rules
 from models.gan.network import Generator
-from models.gan.pairs import NO_PAIRS, check_pairs
+from models.gan.pairs import NO_PAIRS
 from models.gan.plan import Plan, device, make_plan, precision, resolution, threads
 from models.gan.rebalance import Stream, rows_of, streams
 from models.gan.ruling import Costs, last_resort
 from models.gan.sampler import Sampler
-from models.gan.student import FastSampler, distil, student_from
-from models.gan.tails import tails_of
+from models.gan.student import FastSampler, distil
 from models.gan.weighing import Weigher
 from models.options import FitOptions
 from models.privacy.options import PrivacyOptions
 from models.progress import SILENT, Progress
 from models.rng import stream
 from models.rules import check_rules, counts, parse_rules
-from models.schema import Schema, schema_from_json
+from models.schema import Schema
+from models.synthesizer import Synthesizer
 from models.table import Table
 
 __all__ = ["FitOptions", "Imputed", "Synthesizer", "fit", "impute", "sample", "sample_batches", "split"]
@@ -66,86 +65,6 @@ MIN_ROWS = 10
 MAX_SAMPLE = 10**9
 MODES = ("full", "fast")
 SPLIT = "stream of the seed, labelled split, permutes the rows; the first share is the holdout"
-
-
-@dataclass(frozen=True, eq=False)
-class Synthesizer:
-    """A trained generator with all that it takes to sample.
-
-    order: slots as drawn. frequencies (W,): training shares (of a OnePass, its own). Both are empty where the model is
-    a Ctgan. pairs (P, 2): impossible ones, which are never drawn together. student: draws in fast mode, where the fit
-    made one. discriminator: chooses rows, where the fit found that this helps.
-    """
-
-    schema: Schema
-    encoding: TableEncoding
-    model: Generator | Ctgan | OnePass
-    order: tuple[int, ...]
-    frequencies: Array
-    manifest: dict[str, Any]
-    pairs: Array = field(default_factory=lambda: NO_PAIRS)
-    student: Generator | None = None
-    discriminator: Discriminator | None = None
-
-    def save(self, folder: Path) -> None:
-        """Write it into a folder as safetensors and JSON."""
-        shape: dict[str, Any]
-        if isinstance(self.model, Ctgan):
-            tensors, shape = self.model.tensors(), {"model": "ctgan", **self.model.to_json()}
-        elif isinstance(self.model, OnePass):
-            tensors, shape = one_pass_tensors(self.model), {"model": "one_pass", **one_pass_to_json(self.model)}
-        else:
-            tensors = {f"generator.{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
-            shape = {"hidden": self.model.embed.shape[1], "depth": len(self.model.stack)}
-            if self.student is not None:
-                tensors |= {f"student.{k}": v.detach().cpu().numpy() for k, v in self.student.state_dict().items()}
-        if self.discriminator is not None:
-            tensors |= {f"discriminator.{k}": v for k, v in self.discriminator.tensors().items()}
-        tensors |= self.encoding.tensors() | {"frequencies": self.frequencies.astype(np.float32), "pairs": self.pairs}
-        parts = {
-            "schema": self.schema.to_json(),
-            "encoding": self.encoding.to_json(),
-            "network": shape,
-            "order": list(self.order),
-            "manifest": self.manifest,
-        }
-        write_bundle(folder, "synthesizer", parts, tensors)
-
-    @staticmethod
-    def load(folder: Path) -> Synthesizer:
-        """Inverse of save. Raises InvalidArtifact on anything damaged, foreign or of another version."""
-        parts, tensors = read_bundle(folder, "synthesizer")
-        try:
-            schema = schema_from_json(parts["schema"])
-            encoding = encoding_from(schema, parts["encoding"], tensors)
-            layout = encoding.layout
-            if parts["network"].get("model") == "ctgan":
-                found = ctgan_from(encoding, parts["network"], tensors)
-                return Synthesizer(schema, encoding, found, (), np.zeros(0), dict(parts["manifest"]))
-            order = tuple(map(int, parts["order"]))
-            if sorted(order) != list(range(len(layout.sizes))) or len(tensors["frequencies"]) != layout.width:
-                raise ValueError("the order of its slots")
-            if parts["network"].get("model") == "one_pass":
-                mixture = one_pass_from(layout, parts["network"], tensors)
-                return Synthesizer(schema, encoding, mixture, order, tensors["frequencies"], dict(parts["manifest"]))
-            pairs = check_pairs(tensors.get("pairs", NO_PAIRS), layout)
-            shape = parts["network"]
-            size = (layout.width, len(layout.sizes), int(shape["hidden"]), int(shape["depth"]))
-            model = Generator(*size, tails=tails_of(layout))
-            weights = {k.removeprefix("generator."): v for k, v in tensors.items() if k.startswith("generator.")}
-            # Before labels of a group had shares of their own, those were the network's alone.
-            earlier = {k: v for k, v in model.state_dict().items() if k.startswith("_tails.")}
-            model.load_state_dict(earlier | {k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
-            student, discriminator = student_from(tensors, layout), discriminator_from(tensors, layout)
-        except InvalidArtifact:
-            raise
-        except (KeyError, TypeError, ValueError, IndexError, RuntimeError, InvalidInput) as error:
-            what = str(error).splitlines()[0][:200]
-            raise InvalidArtifact(f"The synthesizer's parts do not fit together: {what}.", hint=TRAIN_AGAIN) from None
-        manifest = dict(parts["manifest"])
-        return Synthesizer(
-            schema, encoding, model, order, tensors["frequencies"], manifest, pairs, student, discriminator
-        )
 
 
 _PREPARED: WeakKeyDictionary[Synthesizer, tuple[Generator, dict[str, Any]]] = WeakKeyDictionary()
@@ -251,7 +170,8 @@ def fit(
 
 
 def _made(found: Private) -> Synthesizer:
-    return Synthesizer(found.schema, found.encoding, found.model, found.order, found.frequencies, found.manifest)
+    parts = (found.schema, found.encoding, found.model, found.order, found.frequencies, found.manifest)
+    return Synthesizer(*parts, one_pass=found.one_pass)
 
 
 def _rules(train: Table) -> list[dict[str, Any]]:
@@ -416,7 +336,11 @@ def sampler_of(synthesizer: Synthesizer, progress: Progress = SILENT, mode: str 
     weigher = None
     if synthesizer.discriminator is not None:
         weigher = Weigher(synthesizer.encoding, synthesizer.discriminator.on(on))
-    full = Sampler(synthesizer.model, layout, synthesizer.order, progress, frequencies, pairs, weigher)
+    how = (layout, synthesizer.order, progress, frequencies, pairs, weigher)
+    if synthesizer.one_pass is not None:
+        full: Sampler = RakedSampler(synthesizer.model, synthesizer.one_pass, *how)
+    else:
+        full = Sampler(synthesizer.model, *how)
     if mode == "full" or synthesizer.student is None:
         return full
     return FastSampler(synthesizer.student, full, frequencies, pairs)

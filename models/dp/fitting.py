@@ -64,7 +64,7 @@ KIND = "private fit"
 
 @dataclass(frozen=True, eq=False)
 class Private:
-    """schema: the public one, of the synthesizer and its samples."""
+    """schema: the public one, of the synthesizer and its samples. one_pass: what its rows are raked to."""
 
     schema: Schema
     encoding: TableEncoding
@@ -72,6 +72,7 @@ class Private:
     manifest: dict[str, Any]
     order: tuple[int, ...]
     frequencies: Array
+    one_pass: OnePass | None = None
 
 
 def fit_private(
@@ -131,11 +132,12 @@ def fit_private(
         _Kept(cells.encoding.schema, found).write(checkpoint, mark, progress)
     model: Generator | Ctgan | OnePass
     facts: dict[str, Any]
+    raked_to = None
     if steps:
         assert codes is not None  # noqa: S101 - read above
         paid, asked = history[FIT], (options, privacy)
         made = by_steps(codes, units, cells.encoding, found, paid, *asked, quiet, checkpoint)
-        model, order, frequencies, facts = made
+        model, order, frequencies, facts, raked_to = made.model, made.order, made.frequencies, made.facts, made.one_pass
     else:
         with torch_alone():
             model = fit(found, cells.marginals.plan, options.seed, quiet)
@@ -143,7 +145,7 @@ def fit_private(
         facts = {"latent_rows": len(model.probabilities), "residual": model.residual}
         facts["parameters"] = int(model.probabilities.size)
     told = _manifest(options, privacy, history, fraction, cells.encoding, found, facts)
-    return Private(cells.encoding.schema, cells.encoding, model, told, order, frequencies)
+    return Private(cells.encoding.schema, cells.encoding, model, told, order, frequencies, raked_to)
 
 
 def _checked(schema: Schema, options: FitOptions, privacy: PrivacyOptions, history: Mapping[str, History]) -> Event:

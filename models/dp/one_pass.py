@@ -30,6 +30,7 @@ from torch import Tensor
 
 from models.dp.consistency import Consistent, consistent
 from models.dp.drawing import draw
+from models.dp.pairs import Workload
 from models.dp.release import Release
 from models.progress import SILENT, Progress
 from models.rng import key, stream
@@ -177,6 +178,14 @@ def _moved(release: Release, noise: list[Array], factor: float) -> Release:
     return replace(release, counts=counts, sd=tuple(s * math.sqrt(1 + factor**2) for s in release.sd))
 
 
+def label_of(workload: Workload) -> int | None:
+    """The column that all tables of three share, the target; None where there is no such table."""
+    triples = [set(axes) for axes in workload.axes if len(axes) == 3]
+    if not triples:
+        return None
+    return next(iter(set.intersection(*triples))) if len(triples) > 1 else max(triples[0])
+
+
 def _members(sizes: tuple[int, ...]) -> Tensor:
     """(W, d): 1 where a cell is of a column."""
     column = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
@@ -219,8 +228,8 @@ def _targets(release: Release, agreed: Consistent) -> _Targets:
     ends = np.cumsum(work.sizes)
     spans = [slice(int(end) - size, int(end)) for size, end in zip(work.sizes, ends, strict=True)]
     width = int(ends[-1])
-    triples = [set(axes) for axes in work.axes if len(axes) == 3]
-    label = next(iter(set.intersection(*triples))) if len(triples) > 1 else (max(triples[0]) if triples else 0)
+    triples = any(len(axes) == 3 for axes in work.axes)
+    label = label_of(work) or 0
     one, one_weight = np.zeros(width), np.zeros(width)
     has_pairs = any(len(axes) == 2 for axes in work.axes)
     pair, pair_weight = (np.zeros((width, width) if has_pairs else (0, 0)) for _ in range(2))

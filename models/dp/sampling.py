@@ -7,6 +7,7 @@ p_kc m_c. Nothing is rejected.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -73,16 +74,25 @@ class MixtureSampler(Sampler):
 
     def under(self, pins: Pins) -> Mixture:
         """The mixture given the conditions, by Bayes' rule."""
-        columns, log = list(self._columns), np.zeros(len(self.start))
-        for slot, pin in pins.by_slot.items():
-            columns[slot] = columns[slot] * pin.mass[:, 0].numpy().astype(np.float64)
-            with np.errstate(divide="ignore"):
-                log += np.log(columns[slot].sum(1))
         if not pins.by_slot:
-            return Mixture.of(columns)
-        if not np.isfinite(log).any():
-            raise InvalidCondition(
-                "No row of this synthesizer meets the conditions together.", hint="Widen or drop a condition."
-            )
-        weights = np.exp(log - log.max())
-        return Mixture.of(columns, weights / weights.sum())
+            return Mixture.of(self._columns)
+        return Mixture.of(*under(self._columns, pins))
+
+
+def under(columns: Sequence[Array], pins: Pins) -> tuple[list[Array], Array]:
+    """A mixture's columns (K, size) given conditions, by Bayes' rule, each row of them summing to 1 or, in latent rows
+    that have no weight, to 0; and the weights (K,) of its latent rows, summing to 1. Raises InvalidCondition where no
+    row of the mixture meets the conditions."""
+    found, log = list(columns), np.zeros(len(columns[0]))
+    for slot, pin in pins.by_slot.items():
+        met = found[slot] * pin.mass[:, 0].cpu().numpy().astype(np.float64)
+        total = met.sum(1, keepdims=True)
+        with np.errstate(divide="ignore"):
+            log += np.log(total[:, 0])
+        found[slot] = np.divide(met, total, out=np.zeros_like(met), where=total > 0)
+    if not np.isfinite(log).any():
+        raise InvalidCondition(
+            "No row of this synthesizer meets the conditions together.", hint="Widen or drop a condition."
+        )
+    weights = np.exp(log - log.max())
+    return found, weights / weights.sum()

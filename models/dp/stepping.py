@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 from models.accounting import History
 from models.ctgan.model import Ctgan
 from models.dp.ctgan import CtganSgdOptions, fit_dp_ctgan
-from models.dp.one_pass import FitPlan, fit
+from models.dp.one_pass import FitPlan, OnePass, fit
 from models.dp.pairs import MAX_SLICES
+from models.dp.raking import to_json
 from models.dp.refine import RefineOptions, columns_alone, refine
 from models.dp.release import Release
 from models.encoding.cells import Array
@@ -31,6 +32,17 @@ FROM_NOTHING = 4e-3
 """Learning rate of steps that start from single columns."""
 
 
+@dataclass(frozen=True, eq=False)
+class Stepped:
+    """model, order, frequencies, one_pass: as Synthesizer has them. facts: for the manifest."""
+
+    model: Generator | Ctgan
+    order: tuple[int, ...]
+    frequencies: Array
+    facts: dict[str, Any]
+    one_pass: OnePass | None = None
+
+
 def by_steps(
     codes: Array,
     units: Array | None,
@@ -41,17 +53,18 @@ def by_steps(
     privacy: PrivacyOptions,
     progress: Progress,
     checkpoint: Path | None,
-) -> tuple[Generator | Ctgan, tuple[int, ...], Array, dict[str, Any]]:
-    """-> model, order, frequencies (as Synthesizer has them), facts for the manifest. release: the noisy tables; paid:
-    for them and the steps. Raises InvalidArtifact where the checkpoint holds steps that cannot be gone on from."""
+) -> Stepped:
+    """release: the noisy tables; paid: for them and the steps. Raises InvalidArtifact where the checkpoint holds steps
+    that cannot be gone on from."""
     clip = settings_of(privacy.mechanism, privacy.options).clip
     how: dict[str, Any] = {"units": units, "seed": options.seed, "progress": progress, "checkpoint": checkpoint}
     if options.model == "ctgan":
         model, facts = fit_dp_ctgan(codes, encoding, paid, release, options=CtganSgdOptions(clip=clip), **how)
-        return model, (), np.zeros(0), {**facts, "parameters": model.parameters()}
+        return Stepped(model, (), np.zeros(0), {**facts, "parameters": model.parameters()})
     own = encoding.slots[options.target] if options.target is not None else slice(0, 0)
     taught = [s for s in range(own.start, own.stop) if encoding.layout.sizes[s] <= MAX_SLICES]
     how |= {"order": drawing_order(encoding, options.target), "target": len(taught)}
+    one_pass = None
     if privacy.mechanism == "hybrid":
         how["options"] = replace(RefineOptions(), clip=clip)
         with torch_alone():
@@ -61,4 +74,5 @@ def by_steps(
         how["options"] = replace(RefineOptions(), clip=clip, masks=2, learning_rate=FROM_NOTHING)
         fitted = refine(codes, encoding.layout, paid, release, **how)
     size = sum(p.numel() for p in fitted.model.parameters())
-    return fitted.model, fitted.order, fitted.frequencies, {**fitted.facts, "parameters": size}
+    facts = {**fitted.facts, **({} if one_pass is None else {"raked": to_json()}), "parameters": size}
+    return Stepped(fitted.model, fitted.order, fitted.frequencies, facts, one_pass)

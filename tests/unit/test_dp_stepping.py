@@ -15,6 +15,7 @@ from models.dp import refine as refining
 from models.dp import stepping
 from models.dp.ctgan import CtganSgdOptions
 from models.dp.one_pass import FitPlan
+from models.dp.raking import POOL, RakedSampler
 from models.dp.refine import RefineOptions
 from models.gan.network import Generator
 from models.options import FitOptions
@@ -22,7 +23,7 @@ from models.privacy.options import PrivacyOptions
 from models.privacy.plan import plan
 from models.progress import Silent
 from models.schema import Column, Kind, Schema
-from models.synthesize import Synthesizer, fit, sample
+from models.synthesize import Synthesizer, fit, sample, sampler_of
 from models.table import Table
 
 SCHEMA = Schema(
@@ -78,7 +79,13 @@ def test_a_fit_by_steps_is_paid_for_said_stored_and_drawn_from(mechanism: str, m
     assert made.manifest["privacy"]["mechanisms"]["fit"][1]["mechanism"] == "sampled_gaussian"
     assert "floating point" in made.manifest["privacy"]["noise"]
     made.save(tmp_path / "s")
-    drawn = sample(Synthesizer.load(tmp_path / "s"), 50, seed=1)
+    kept = Synthesizer.load(tmp_path / "s")
+    if mechanism == "hybrid":
+        assert isinstance(sampler_of(kept), RakedSampler)
+        assert made.manifest["raked"]["candidates"] == POOL
+        assert sample(kept, 20, seed=3, where=["income=high"]).column("income").to_pylist() == ["high"] * 20
+    drawn = sample(kept, 50, seed=1)
+    assert drawn.data.equals(sample(made, 80, seed=1).data[:50])
     assert len(drawn) == 50
     assert set(drawn.column("income").to_pylist()) <= {"low", "high"}
 
