@@ -6,7 +6,8 @@ Tables and splits are those of bench.data; Adult without fnlwgt and education-nu
 (bench.dp.bins), which count as public, and the number of rows. What it draws is decoded and scored by bench.score,
 and as cells: cells2, cells3, 100 times the mean total variation of pairs and of 60 triples against the training rows.
 Every result is a line of OUT/results.jsonl; what is there is not run again. Models: bins (the training rows themselves,
-encoded and decoded: what the cells alone cost), ours, and the peers of bench.environments.PRIVATE.
+encoded and decoded: what the cells alone cost), ours, ours-hybrid and ours-dpsgd (its other mechanisms), and the peers
+of bench.environments.PRIVATE.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ DROPPED = {"adult": ("fnlwgt", "education-num")}
 """A weight, and a column that says what another says."""
 MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "ours": ("ours", {}),
+    "ours-hybrid": ("steps", {"mechanism": "hybrid"}),
+    "ours-dpsgd": ("steps", {"mechanism": "dpsgd"}),
     "mst": ("dpmm", {"model": "mst"}),
     "aim": ("dpmm", {"model": "aim"}),
     "dp-ctgan": ("smartnoise", {"model": "dp-ctgan"}),

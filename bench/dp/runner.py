@@ -5,7 +5,7 @@
 NAME is a module of peers/ beside this file, with `fit(data, seed, settings)`, `draw(model, rows, seed)`, which returns
 codes, and perhaps `facts(model)`. settings holds epsilon and delta. Writes OUT.npy and OUT.json: {fit_s, fit_cpu_s,
 sample_s, facts}. Reading the training rows, importing and writing are not timed. This file and the modules of peers/
-import nothing of the project, except `ours`.
+import nothing of the project, except `ours` and `steps`.
 """
 
 from __future__ import annotations

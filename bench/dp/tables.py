@@ -12,7 +12,14 @@ from bench.summary import LABELS, cell_text, middle, spread
 MARKERS = "<!-- private:begin -->", "<!-- private:end -->"
 KEY = ("table", "cut", "model", "epsilon", "delta", "seed", "settings", "threads")
 """What tells one result from another."""
-NAMES = {"bins": "the cells alone", "ours": "**ours**", "mst": "MST", "aim": "AIM"}
+NAMES = {
+    "bins": "the cells alone",
+    "ours": "**ours**",
+    "ours-hybrid": "ours, hybrid",
+    "ours-dpsgd": "ours, dpsgd",
+    "mst": "MST",
+    "aim": "AIM",
+}
 NAMES |= {"dp-ctgan": "DP-CTGAN", "pate-ctgan": "PATE-CTGAN"}
 SCORES = (("tvd2", 2), ("tvd3", 2), ("cells2", 2), ("cells3", 2), ("c2st", 3), ("mle", 3))
 COMPARED = {"tvd3": -1, "mle": 1, "tvd2": -1, "c2st": 1}
@@ -84,7 +91,7 @@ def comparison(rows: Sequence[Result]) -> str:
         medians[where] = {s: statistics.median(r["scores"][s] for r in found) for s in COMPARED}
     lines = []
     for model in NAMES:
-        if model in ("bins", "ours"):
+        if model == "bins" or model.startswith("ours"):
             continue
         counts = []
         for name, sign in COMPARED.items():

@@ -7,8 +7,10 @@ trained directly: the softmax form of Aydore et al. 2021, "RAP"; Liu, Vietri and
 makes them.)
 
 Loss. chi^2 = sum (rows Q - count)^2 / sd^2 over all noisy cells, the noise's own log-likelihood, plus lambda times the
-mean relative entropy of a latent row to the mean row: how much z tells about a row. Of all mixtures that explain the
-tables equally well this prefers the one nearest to independent columns, so that it does not learn the noise.
+mean relative entropy of a latent row to the mean row, column by column: how much z tells about a row. Of all mixtures
+that explain the tables equally well this prefers the one nearest to independent columns, so that it does not learn the
+noise. Columns of more cells, whose tables hold more noise, weigh more, and the target, which must not be guessed from
+noise, more than its cells say (docs/privacy/marginals.md has what that is worth).
 
 lambda is chosen on the release alone, as by a held-out set. Let y be the noisy tables and e fresh noise of the same
 variances: y + sqrt(a) e and y - e / sqrt(a) hold the same rows under independent noises (Oliveira, Lei and Tibshirani
@@ -44,6 +46,8 @@ while lambda rises, and no end of its own would be found."""
 _SEARCH_LATENT, _SEARCH_WARM, _SEARCH_STEPS, _SEARCH_EVERY = 250, 160, 240, 6
 _SPLIT = 0.25
 """a: the first copy has 1.25 times the release's variance, the second 5 times."""
+_POWER, _TARGET = 0.3, 1.5
+"""A column weighs as its number of cells to this power, 1 on average; the target this much."""
 _SHARE = 0.77
 """Of the lambda found: it is best for squared errors of the mixture, and rows drawn from a sharper one scatter less."""
 
@@ -87,7 +91,7 @@ class OnePass:
 class _Targets:
     """Noisy tables as shares, side by side, and their precisions. one, one_weight (W,); pair, pair_weight (W, W), both
     halves; triple (L, W, W), triple_weight (W, W); label: where the target's L cells begin. cells: how many there
-    are."""
+    are. penalty (W,): how much each cell's column weighs in the penalty."""
 
     one: Tensor
     one_weight: Tensor
@@ -97,6 +101,7 @@ class _Targets:
     triple_weight: Tensor
     label: int
     cells: int
+    penalty: Tensor
 
 
 class _Descent:
@@ -117,7 +122,8 @@ class _Descent:
         p = self.probabilities()
         chi, slope = _chi_square(p, targets)
         # Of mean KL(p_k | mean p), times the number of cells
-        slope += (strength * targets.cells / len(p)) * ((p + 1e-9).log() - (p.mean(0) + 1e-9).log())
+        told = (p + 1e-9).log() - (p.mean(0) + 1e-9).log()
+        slope += (strength * targets.cells / len(p)) * targets.penalty * told
         slope = p * (slope - ((p * slope) @ self.member) @ self.member.T)
         self.taken += 1
         self.first.lerp_(slope, 0.1)
@@ -176,6 +182,16 @@ def _moved(release: Release, noise: list[Array], factor: float) -> Release:
     """Counts with `factor` times the noise added, and what deviation that gives them."""
     counts = tuple(c + factor * e for c, e in zip(release.counts, noise, strict=True))
     return replace(release, counts=counts, sd=tuple(s * math.sqrt(1 + factor**2) for s in release.sd))
+
+
+def penalty_of(workload: Workload) -> Tensor:
+    """How much each cell's column weighs, (W,)."""
+    sizes = np.array(workload.sizes)
+    weights = sizes**_POWER / np.mean(sizes**_POWER)
+    label = label_of(workload)
+    if label is not None:
+        weights[label] = _TARGET
+    return torch.tensor(np.repeat(weights, sizes), dtype=torch.float32)
 
 
 def label_of(workload: Workload) -> int | None:
@@ -251,4 +267,4 @@ def _targets(release: Release, agreed: Consistent) -> _Targets:
     cells = sum(counts.size for axes, counts in zip(work.axes, release.counts, strict=True) if axes)
     arrays = (one, one_weight, pair, pair_weight, triple, triple_weight)
     t1, w1, t2, w2, t3, w3 = (torch.tensor(x, dtype=torch.float32) for x in arrays)
-    return _Targets(t1, w1, t2, w2, t3, w3, spans[label].start, cells)
+    return _Targets(t1, w1, t2, w2, t3, w3, spans[label].start, cells, penalty_of(work))

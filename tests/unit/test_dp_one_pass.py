@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from models.dp import marginals, one_pass
 from models.dp.consistency import consistent, margin, to_simplex
 from models.dp.drawing import draw
 from models.dp.marginals import MarginalOptions, fit_marginals
-from models.dp.one_pass import FitPlan, fit
+from models.dp.one_pass import FitPlan, fit, penalty_of
 from models.dp.pairs import choose
 from models.dp.release import Release, release
 from models.dp.stream import Stream
@@ -272,3 +273,16 @@ def test_budget_of_a_fit_and_its_tables() -> None:
     assert () not in MarginalOptions(1.0, 1e-9, rows=5).workload(SIZES).axes
     wide_target = MarginalOptions(1.0, 1e-9, target=1).workload((3, 40, 5, 2))
     assert max(map(len, wide_target.axes)) == 2
+
+
+def test_the_penalty_weighs_large_columns_and_the_target() -> None:
+    def weights(**target: Any) -> Any:
+        penalty = penalty_of(choose((2, 40, 8, 3), **target)).numpy()
+        return penalty[np.cumsum([0, 2, 40, 8])]
+
+    plain = weights()
+    assert plain.mean() == pytest.approx(1)
+    assert plain[1] > plain[2] > plain[3] > plain[0]
+    taught = weights(target=0, triples=True)
+    assert taught[0] == 1.5
+    np.testing.assert_allclose(taught[1:], plain[1:])
