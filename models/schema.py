@@ -358,8 +358,20 @@ def merge_schema(current: Schema, patch: Any) -> Schema:
         base = old.to_json()
         for key in _outdated(old.kind, str(change.get("kind", old.kind))):
             base.pop(key, None)
-        merged = merged.with_column(column_from_json({**base, **change}, ("columns", i)))
+        new = column_from_json({**base, **change}, ("columns", i))
+        merged = merged.with_column(_noting_what_is_adopted(old, new, change))
     return merged
+
+
+ADOPTED = "adopted"
+"""In a public column's evidence: which parts of its domain were read from the file, not written by a person."""
+
+
+def _noting_what_is_adopted(old: Column, new: Column, change: Mapping[str, Any]) -> Column:
+    before = old.evidence.get(ADOPTED, ()) if old.public else ("categories", "minimum", "maximum", "edges")
+    kept = [part for part in before if part not in change and getattr(new, part, None) is not None]
+    evidence = {k: v for k, v in new.evidence.items() if k != ADOPTED}
+    return replace(new, evidence=evidence | ({ADOPTED: kept} if new.public and kept else {}))
 
 
 def _outdated(old: Kind, new: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from models.accounting import History, approximate, calibrate, gaussian
 from models.dates import seconds_of
 from models.errors import Detail, InvalidPrivacy
 from models.privacy.points import points_of
-from models.schema import Column, Kind, Schema
+from models.schema import ADOPTED, Column, Kind, Schema
 
 FEW = 64
 """Possible values of a number up to which each has a cell of its own."""
@@ -120,8 +120,16 @@ def public_part(schema: Schema) -> Schema:
     for c in schema.columns:
         if not c.public or not c.modelled:
             c = replace(c, categories=None, minimum=None, maximum=None, edges=None)
-        columns.append(replace(c, evidence=found_in(found_of(c))))
+        columns.append(replace(c, evidence={**found_in(found_of(c)), **_adopted_by(c)}))
     return replace(schema, columns=tuple(columns), dependencies=(), duplicates=())
+
+
+def _adopted_by(column: Column) -> dict[str, list[str]]:
+    """Which parts of a public column's domain its custodian declared public without writing them: what they are was
+    read from the rows (`models.schema.ADOPTED`)."""
+    told = column.evidence.get(ADOPTED, ())
+    parts = [part for part in PARTS if part in told] if column.public and isinstance(told, list | tuple) else []
+    return {ADOPTED: parts} if parts else {}
 
 
 def assumed_public(schema: Schema) -> list[str]:
@@ -150,7 +158,9 @@ def assumed_public(schema: Schema) -> list[str]:
                 "maximum": f"maximum {c.maximum}" if c.maximum is not None else "",
                 "edges": f"{len(c.edges)} edges of bins" if c.edges else "",
             }
-            parts += [text for part, text in said.items() if text and part not in found]
+            adopted = _adopted_by(c).get(ADOPTED, ())
+            how = {part: " (as read from the file, declared public)" if part in adopted else "" for part in said}
+            parts += [text + how[part] for part, text in said.items() if text and part not in found]
         lines.append(f"column {c.name!r}: {'; '.join(parts)}")
     return lines + [f"rule: {r.text()}" for r in schema.rules]
 

@@ -146,6 +146,20 @@ def test_what_is_assumed_public_is_told_column_by_column() -> None:
     assert "90" not in "\n".join(assumed_public(SCHEMA))
 
 
+def test_what_was_declared_public_without_being_written_is_said_to_come_from_the_file() -> None:
+    adopted = merge_schema(
+        SCHEMA, {"columns": [{"name": "area", "public": True}, {"name": "age", "public": True, "minimum": 0}]}
+    )
+    told = "\n".join(assumed_public(public_part(adopted)))
+    assert "its 2 categories (as read from the file" in told
+    assert "maximum 90 (as read from the file" in told
+    assert "minimum 0;" in told
+    again = merge_schema(adopted, {"columns": [{"name": "area", "public": True}, {"name": "age", "maximum": 120}]})
+    told = "\n".join(assumed_public(again))
+    assert "its 2 categories (as read from the file" in told
+    assert "maximum 120 (" not in told
+
+
 def test_it_needs_neither_torch_nor_pandas() -> None:
     code = "import sys, models.privacy.domain as d; print({'torch', 'pandas', 'pyarrow'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
