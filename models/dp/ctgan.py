@@ -6,7 +6,8 @@
 
 What differs from models/ctgan. Cells are those of the public domain: no mixture is fitted. Conditions of generated rows
 and the shares that are set right at the end come from the noisy tables. A pack is one row. Of the critic's loss, mean
-score of generated rows less that of real ones, only the second part reads rows: by steps of models/dp/sgd.py. In place
+score of generated rows less that of real ones, only the second part reads rows: by steps of models/dp/sgd.py; the
+gradients of the first are clipped alike, row by row, so that both parts weigh the same. In place
 of the gradient penalty, which would need rows too, the weights of each layer are scaled to a spectral norm of at most
 one after each step, which is post-processing (Miyato et al. 2018, "Spectral normalization"). The critic has no batch
 norm; the generator's sees generated rows alone. The generator never sees rows.
@@ -163,9 +164,8 @@ class PrivateTrainer(Trainer):
         trace = self.generator.trace(z, condition)
         scalars, soft = activate(trace.raw, spans, noise)
         rows, flat = torch.cat([scalars, soft], 1), self.flats["critic"]
-        alone = torch.full((self.plan.batch,), 1 / self.plan.batch)
-        found = self.layers(rows, condition, self.critic.keep(len(rows), noise))
-        own = self._flat({name: layer.total(alone) for name, layer in found.items()})
+        # Generated rows are clipped as real ones are, or the critic would hear them louder and learn nothing else.
+        own = self.clipped(rows, condition, self.critic.keep(len(rows), noise)) / self.plan.batch
         # Of -(mean score of real rows) + mean score of generated ones.
         flat.gradient.copy_(own - steps.gradient(len(own), self._summed))
         self.optimizers["critic"].step()

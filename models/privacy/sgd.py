@@ -104,7 +104,7 @@ def _bad(name: str, what: str) -> InvalidInput:
     return InvalidInput(f"Option {name!r} {what}.", hint=what, errors=[Detail(("privacy", "options", name), what)])
 
 
-SETTINGS = {"hybrid": SgdSettings(), "dpsgd": SgdSettings(tables=0.1, rate=0.03, steps=300)}
+SETTINGS = {"hybrid": SgdSettings(tables=0.85), "dpsgd": SgdSettings(tables=0.1, rate=0.03, steps=300)}
 """By mechanism (docs/privacy.md, "DP-SGD")."""
 
 

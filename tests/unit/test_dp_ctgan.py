@@ -111,3 +111,13 @@ def test_a_unit_of_several_rows_counts_by_one_of_them() -> None:
     own.clip = 1e-3
     named = dict(own.critic.named_parameters())
     assert sum(float(p.square().sum()) for p in split(own._summed(np.array([2]), 7), named).values()) <= 1.01e-6
+
+
+def test_generated_rows_are_clipped_as_real_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unclipped they would outweigh the real ones, and the critic learn to dislike everything."""
+    seen = []
+    own = trainer(table())
+    monkeypatch.setattr(own.optimizers["critic"], "step", lambda: seen.append(own.flats["critic"].gradient.clone()))
+    steps = Steps(SgdPlan(1e-6, 1, 1e-3, 1e-9), 300, 10**9)  # no unit in the sample, no noise
+    own.take(steps, SILENT, Kept(None, ""), None)
+    assert 0 < float(seen[0].norm()) <= 1e-3 * (1 + 1e-5)
