@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from service.reports.html import bars, content_security_policy, render, series
+from service.reports.html.assets import script
 from service.reports.html.charts import bullet, heat
 from service.reports.html.figures import axis, cell, percent, short, visible
 from service.reports.html.histogram import folded, histogram
-from service.reports.html.pages import build, view
+from service.reports.html.pages import build
+from service.reports.html.standing import view
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e" + "é😀" * 400
 
@@ -92,7 +94,9 @@ def test_worst_column_comes_first() -> None:
 def test_hostile_names_stay_text() -> None:
     page = render(report(HOSTILE))
     found = Elements(page)
-    assert "script" not in found.tags
+    assert found.tags.count("script") == 1
+    assert page.count(f"<script>{script()}</script>") == 1
+    assert not any("<" in v for _, v in found.attributes if v not in (HOSTILE, visible(HOSTILE)) and "<data" in v)
     assert not any(k.startswith("on") for k, _ in found.attributes)
     assert "&lt;script&gt;" in page
     assert len(page) < 3_000_000
@@ -100,15 +104,18 @@ def test_hostile_names_stay_text() -> None:
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
     found = Elements(render(report()))
-    assert not {"script", "link", "img", "iframe", "object"} & set(found.tags)
+    assert not {"link", "img", "iframe", "object"} & set(found.tags)
+    assert not any(word in script() for word in ("fetch(", "XMLHttpRequest", "import(", "innerHTML", "eval(", "https:"))
     assert all(v.startswith("#") for k, v in found.attributes if k in ("href", "src"))
 
 
-def test_policy_allows_only_the_pages_own_style() -> None:
-    css = re.search(r"<style>(.*?)</style>", render(report()), re.DOTALL)
-    assert css is not None
-    digest = base64.b64encode(hashlib.sha256(css[1].encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in content_security_policy()
+def test_policy_allows_only_the_pages_own_style_and_script() -> None:
+    for tag in ("style", "script"):
+        own = re.search(rf"<{tag}>(.*?)</{tag}>", render(report()), re.DOTALL)
+        assert own is not None
+        digest = base64.b64encode(hashlib.sha256(own[1].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in content_security_policy()
+    assert "unsafe" not in content_security_policy()
     assert 'style="' not in render(report())
 
 
@@ -205,7 +212,7 @@ def test_figures_as_text() -> None:
 
 
 def test_headline_carries_its_status() -> None:
-    assert build(report())["headline"][0]["status"] == "close"
+    assert build(report())["headline"][0]["status"] == "fail"
 
 
 def test_a_bar_is_what_fresh_real_rows_read_at_the_samples_size() -> None:
@@ -244,8 +251,8 @@ def test_copying_is_never_as_real(name: str, value: float, low: float | None, ex
     figure = metric(
         name, value, section="disclosure", low=low, high=value, goal=goal, direction=way, ceiling=1.0, holdout=0.0015
     )
-    shown = view(figure, {})
-    assert shown["status"] == expected
+    assert bars.status(figure) == expected
+    shown = view(figure)
     assert (shown["ceiling"], shown["floor"]) == (None, 1.0)
 
 
@@ -290,7 +297,9 @@ def test_regression_has_no_unit_square() -> None:
 def test_distances_stand_beside_the_control() -> None:
     section = {"percentiles": [1, 50], "distance_to_training": {"synthetic": [0.1, 0.5], "holdout": [0.2, 0.6]}}
     found = series.distances(section)
-    assert found == {"names": ["Sample", "Holdout (control)"], "rows": [(1, [0.1, 0.2]), (50, [0.5, 0.6])]}
+    assert found is not None
+    assert found["names"] == ["Sample", "Holdout (control)"]
+    assert found["rows"] == [(1, [0.1, 0.2]), (50, [0.5, 0.6])]
     assert "Holdout (control)" in render(report(disclosure={**section, "copies": 3}))
     assert series.distances(None) is None
 
@@ -329,7 +338,9 @@ def test_a_wide_table_stays_below_three_megabytes() -> None:
 
 
 def test_verdict_counts_the_headline_figures() -> None:
-    assert "Of 1 headline figure 0 read as real rows do, 1 comes close." in render(report())
+    page = " ".join(" ".join(Elements(render(report())).text).split())
+    assert "0 pass 1 fails 0 unavailable" in page
+    assert "Of 1 headline figure, 0 read as real rows that nothing was trained on do." in page
 
 
 def test_rules_and_their_cost() -> None:

@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from service.reports.html import charts
+from service.reports.html import assets, charts, look
+from service.reports.html.assets import TEMPLATES, content_security_policy
+from service.reports.html.contents import contents
 from service.reports.html.figures import cell, percent, plain, short, visible
 from service.reports.html.glossary import NAMES
 from service.reports.html.pages import build
 from service.reports.html.public import public
+from service.reports.html.tables import slug
 
-HERE = Path(__file__).parent / "templates"
+__all__ = ["content_security_policy", "render"]
+
+
+def _valued(write: Callable[..., str]) -> Callable[..., str]:
+    """A filter that writes a number as <data>, so that sorting and CSV have its value and not its rounding."""
+
+    @wraps(write)
+    def written(value: Any, *arguments: Any) -> str:
+        words = write(value, *arguments)
+        if value is None or isinstance(value, str | bool):
+            return words
+        return Markup('<data value="{}">{}</data>').format(f"{value:.6g}", escape(words))
+
+    return written
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
+def environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=visible,
     )
-    environment.filters.update(cell=cell, percent=percent, plain=plain, short=short)
-    environment.globals.update(charts=charts, names=NAMES)
-    return environment
+    made.filters.update({f.__name__: _valued(f) for f in (cell, percent, plain)}, short=short, slug=slug)
+    made.globals.update(charts=charts, look=look, names=NAMES, contents=contents)
+    return made
 
 
-@cache
-def style() -> str:
-    return (HERE / "report.css").read_text(encoding="utf-8")
+def page(template: str, **values: Any) -> str:
+    """A template with the style, the script and the policy of all pages."""
+    carried = {"css": assets.style(), "js": assets.script(), "policy": assets.policy()}
+    return environment().get_template(template).render(**carried, **values)
 
 
 def render(report: dict[str, Any]) -> str:
     """The page of a report (the JSON of GET /v1/reports/{id}). Absent sections are named as absent."""
     if report.get("edition") == "public":
-        return _environment().get_template("public.html").render(css=style(), policy=_policy(), **public(report))
-    return _environment().get_template("report.html").render(css=style(), policy=_policy(), **build(report))
-
-
-def _policy() -> str:
-    """Nothing is loaded, no script runs; the one style sheet is known by its hash. The file itself says so too."""
-    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-
-
-def content_security_policy() -> str:
-    """Header of the page; `frame-ancestors` has no meaning inside the file."""
-    return f"{_policy()}; frame-ancestors 'none'"
+        return page("public.html", **public(report))
+    return page("report.html", **build(report))

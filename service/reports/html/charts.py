@@ -11,7 +11,7 @@ from service.reports.html.figures import axis, cell, percent, short
 from service.reports.html.histogram import histogram
 from service.reports.html.svg import group, line, picture, tag, text
 
-__all__ = ["bullet", "curves", "heat", "histogram", "span"]
+__all__ = ["bullet", "curves", "heat", "histogram", "ranked", "span"]
 
 KNOWN = (("floor", "worst known"), ("holdout", "real holdout"), ("ceiling", "best known"))
 Line = tuple[str, str, Sequence[float], Sequence[float]]
@@ -78,15 +78,20 @@ def bullet(metric: Mapping[str, Any]) -> Markup:
 
 
 def heat(pairs: Mapping[str, Any], most: int = 48) -> Markup:
-    """Errors of all pairs as a triangle of squares: the darker, the further off."""
-    names = [str(n) for n in pairs["columns"]][:most]
-    values = {
-        (i, j): v
+    """Errors of pairs as a triangle of squares: the darker, the further off. Of more than `most` columns the worst."""
+    known = [
+        (i, j, v)
         for i, j, v in zip(pairs["first"], pairs["second"], pairs["trend"]["synthetic"], strict=True)
-        if v is not None and i < len(names) and j < len(names)
-    }
-    if not values:
+        if v is not None
+    ]
+    if not known:
         return Markup("")
+    highest: dict[int, float] = {}
+    for i, j, v in known:
+        highest |= {i: max(v, highest.get(i, 0.0)), j: max(v, highest.get(j, 0.0))}
+    kept = sorted(sorted(highest, key=lambda k: -highest[k])[:most])
+    names, at = [str(pairs["columns"][k]) for k in kept], {k: place for place, k in enumerate(kept)}
+    values = {(at[i], at[j]): v for i, j, v in known if i in at and j in at}
     side = 20 if len(names) <= 24 else 12
     left = 130
     top = max(max(values.values()), 0.05)
@@ -107,7 +112,8 @@ def heat(pairs: Mapping[str, Any], most: int = 48) -> Markup:
     size = (len(names) - 1) * side
     if len(names) >= 6:
         shapes += _scale(left + size, top)
-    return picture(left + size + 40, size + 96, f"Errors of {len(values)} pairs, strongest {percent(top)}", shapes)
+    title = f"Errors of {len(values)} pairs, strongest {percent(top)}"
+    return picture(left + size + 40, size + 96, title, shapes, "squares")
 
 
 def _scale(right: float, top: float) -> list[Markup]:
@@ -117,6 +123,35 @@ def _scale(right: float, top: float) -> list[Markup]:
         for k in range(5)
     ]
     return [*steps, text(right - 62, 28, "0", "label"), text(right - 2, 28, percent(top, 0), "label", "end")]
+
+
+def ranked(rows: Sequence[Mapping[str, Any]], title: str, unit: str = "share", low: float = 0.0) -> Markup:
+    """Figures of subjects below each other: the value as a bar, its yardsticks as ticks. rows: subject, value, and any
+    of bar, expected, holdout. low: where the axis begins."""
+    rows = [row for row in rows if row.get("value") is not None]
+    if not rows:
+        return Markup("")
+    ticks = (("expected", "floor", "expected"), ("holdout", "holdout", "real holdout"), ("bar", "ceiling", "bar"))
+    top = max(
+        float(v) for row in rows for k in ("value", "bar", "expected", "holdout") if (v := row.get(k)) is not None
+    )
+    wide = max(top - low, 1e-9)
+
+    def place(v: float) -> float:
+        return 132 + 150 * min(1.0, max(0.0, (v - low) / wide))
+
+    shapes = []
+    for k, row in enumerate(rows):
+        y, value = 4 + k * 18, float(row["value"])
+        known = [(class_, words, float(row[key])) for key, class_, words in ticks if row.get(key) is not None]
+        said = [f"{short(row['subject'], 80)}: {cell(value, unit)}", *(f"{w} {cell(v, unit)}" for _, w, v in known)]
+        marks = [tag("title", ", ".join(said)), tag("rect", x=0, y=y - 2, width=340, height=18, class_="ground")]
+        marks.append(tag("rect", x=132, y=y + 2, width=max(place(value) - 132, 1), height=10, class_="synthetic"))
+        marks += [tag("rect", x=place(v) - 1, y=y - 1, width=2.5, height=16, class_=c) for c, _, v in known]
+        marks.append(text(126, y + 11, short(row["subject"], 21), "label", "end"))
+        marks.append(text(336, y + 11, cell(value, unit), "label", "end"))
+        shapes.append(group(marks, class_="point"))
+    return picture(340, 8 + 18 * len(rows), title, shapes, "ranked")
 
 
 def curves(
@@ -150,7 +185,7 @@ def curves(
     turn = f"translate(11 {base / 2 + 10:g}) rotate(-90)"
     shapes.append(tag("text", y_label, transform=turn, class_="label", text_anchor="middle"))
     shapes += [
-        group([tag("title", name), line([at(x, y) for x, y in zip(mx, my, strict=True)], class_)])
+        group([tag("title", name), line([at(x, y) for x, y in zip(mx, my, strict=True)], class_)], class_="series")
         for name, class_, mx, my in lines
     ]
     for x, height_of, class_, words in marks:
@@ -160,4 +195,5 @@ def curves(
         if height_of is not None:
             said = tag("title", f"{words}: {axis(height_of)}")
             shapes.append(tag("circle", said, cx=place, cy=at(x, height_of)[1], r=4, class_=class_))
-    return picture(340, height, title, shapes)
+    scale = " ".join(f"{v:.10g}" for v in (x0, x1, y0, y1))
+    return picture(340, height, title, shapes, "curves", data_scale=scale, data_base=base, data_x=x_label)

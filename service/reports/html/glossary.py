@@ -45,6 +45,18 @@ GLOSSARY = (
 )
 """(word, meaning)"""
 
+HOW = (
+    "Read the verdict: how many headline figures pass, and the three worst problems with what to try.",
+    "In the scorecard, compare each figure with its bar. A bar is not a matter of taste: it is what real rows that "
+    "nothing was trained on read.",
+    "In every section the worst comes first, so the first rows and drawings are enough to know the rest.",
+    "A drawing has a sentence that says where to look, a table with its figures, and the table as CSV. With a "
+    "keyboard: Tab reaches a drawing, the arrow keys read its points.",
+    "Disclosure is judged apart from fidelity: a copy of the training rows is perfect in all else.",
+    "“unavailable” is no pass. The row says what was missing and what to do about it.",
+)
+"""How to read a report, in order."""
+
 NAMES = {
     "c2st": "c2st (1: cannot be told apart)",
     "detection_auc": "AUC of telling them apart (0.5: cannot)",

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from service.reports.html.figures import percent, short
-from service.reports.html.svg import line, picture, tag, text
+from service.reports.html.svg import group, line, picture, tag, text
 
 WIDTH, HEIGHT, BASE, TALL = 320, 136, 112, 88
 MOST = 24
@@ -34,25 +34,26 @@ def histogram(column: Mapping[str, Any]) -> Markup:
         said = [f"{short(label, 60)}: real {percent(real[i])}", f"synthetic {percent(synthetic[i])}"]
         words = ", ".join([*said, f"holdout {percent(holdout[i])}"] if holdout else said)
         y, wide = place(real[i]), step * 0.8
-        shapes.append(
-            tag("rect", tag("title", words), x=left + step * 0.1, y=y, width=wide, height=BASE - y, class_="real")
-        )
+        marks = [tag("title", words)]
+        marks.append(tag("rect", x=left + step * 0.1, y=y, width=wide, height=BASE - y, class_="real"))
         if cut and heights[i] == ranked[0]:
-            shapes += _cut(left, step, f"{percent(real[i])}, sample {percent(synthetic[i])}")
-            continue
+            marks += _cut(left, step, f"{percent(real[i])}, sample {percent(synthetic[i])}")
         if holdout:
             dash = [(left + step * 0.12, place(holdout[i])), (left + step * 0.88, place(holdout[i]))]
-            shapes.append(line(dash, "holdout-line"))
-        shapes.append(tag("circle", tag("title", words), cx=x, cy=place(synthetic[i]), r=3.2, class_="synthetic"))
+            marks.append(line(dash, "holdout-line"))
+        marks.append(tag("circle", cx=x, cy=place(synthetic[i]), r=3.2, class_="synthetic"))
+        values = " ".join(f"{v[i]:.5g}" for v in (real, synthetic, holdout) if v)
+        shapes.append(group(marks, class_="point cut" if cut and heights[i] == ranked[0] else "point", data_v=values))
     shapes.append(line([(4, BASE), (WIDTH - 4, BASE)], "axis"))
     if cut and 4 + heights.index(ranked[0]) * step > WIDTH / 2:
-        shapes.append(text(4, BASE - TALL - 8, f"others up to {percent(ranked[1])}", "label"))
+        shapes.append(text(4, BASE - TALL - 8, f"others up to {percent(ranked[1])}", "label said"))
     elif cut:
-        shapes.append(text(WIDTH - 4, BASE - TALL - 8, f"others up to {percent(ranked[1])}", "label", "end"))
+        shapes.append(text(WIDTH - 4, BASE - TALL - 8, f"others up to {percent(ranked[1])}", "label said", "end"))
     else:
-        shapes.append(text(WIDTH - 4, 11, percent(top, 0), "label", "end"))
+        shapes.append(text(WIDTH - 4, 11, percent(top, 0), "label said", "end"))
     shapes += _names(labels, step)
-    return picture(WIDTH, HEIGHT, f"Shares of {short(column['column'], 80)}, real against synthetic", shapes)
+    title = f"Shares of {short(column['column'], 80)}, real against synthetic"
+    return picture(WIDTH, HEIGHT, title, shapes, "histogram")
 
 
 def _cut(left: float, step: float, words: str) -> list[Markup]:
@@ -60,7 +61,7 @@ def _cut(left: float, step: float, words: str) -> list[Markup]:
     y, end = BASE - TALL + 16, left > WIDTH / 2
     at = max(left + step, WIDTH * 0.8) if end else min(left, WIDTH * 0.2)
     gap = line([(left - 1, y + 4), (left + step + 1, y - 4)], "gap")
-    return [gap, text(at, BASE - TALL - 8, words, "label", "end" if end else "start")]
+    return [gap, text(at, BASE - TALL - 8, words, "label said", "end" if end else "start")]
 
 
 def _names(labels: list[str], step: float) -> list[Markup]:

@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.reports.html import bars, series
-from service.reports.html.glossary import GLOSSARY
+from service.reports.html import series
+from service.reports.html.glossary import GLOSSARY, HOW
+from service.reports.html.standing import excess, views, worst_first
 from service.reports.html.training import training
 
 DRAWN = 100
 """Columns with a chart, the worst; others are listed, so that the page of a wide table stays below 3 MB."""
+LISTED = 2_000
+"""Pairs in the page's table; the JSON form has all."""
 PARTS = ("detection", "utility", "disclosure", "sdmetrics")
 
 
@@ -30,55 +33,88 @@ GROUPS = (
 
 def build(report: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of report.html."""
-    scaled = bars.scales(report["meta"])
-    views = [view(m, scaled) for m in report["metrics"]]
-    metrics = {(m["name"], m["subject"]): m for m in views}
+    seen = views(report["metrics"], report["meta"])
+    metrics = {(m["name"], m["subject"]): m for m in seen}
     sections: Mapping[str, Any] = report["sections"]
+    synthesizer: Mapping[str, Any] = report.get("synthesizer") or {}
+    sample: Mapping[str, Any] = report.get("sample") or {}
     scorecard: Mapping[str, Any] = sections.get("scorecard") or {}
     headline = [
         {**metrics[(h["name"], h["subject"])], "label": h["label"]}
         for h in scorecard.get("headline", [])
         if (h["name"], h["subject"]) in metrics
     ]
-    manifest: Mapping[str, Any] = report["synthesizer"].get("manifest") or {}
+    manifest: Mapping[str, Any] = synthesizer.get("manifest") or {}
     columns = _columns(sections.get("columns") or [], metrics)
+    pairs: Mapping[str, Any] = sections.get("pairs") or {}
+    detection: Mapping[str, Any] = sections.get("detection") or {}
     return {
         "report": report,
+        "title": report["dataset"]["name"],
+        "synthetic_rows": _rows(report),
+        "rows_of": report["meta"].get("rows") or {},
+        "mark": report.get("edition"),
+        "marking": report.get("marking"),
         "verdict": sections.get("verdict") or {"summary": "No verdict was drawn up.", "problems": []},
         "headline": headline,
         "count": Counter(m["status"] for m in headline),
-        "groups": [(name, note, [m for m in headline if m["section"] in parts]) for name, parts, note in GROUPS],
+        "all": seen,
+        "counts": Counter(m["status"] for m in seen),
+        "failing": [m for m in worst_first(seen) if m["status"] == "fail"],
+        "groups": [
+            (name, note, worst_first([m for m in headline if m["section"] in parts])) for name, parts, note in GROUPS
+        ],
         "columns": columns[:DRAWN],
         "undrawn": columns[DRAWN:],
-        "pairs": sections.get("pairs"),
+        "pairs": pairs,
+        "pair_rows": pair_rows(pairs),
         "triples": sections.get("triples") or [],
-        "detection": sections.get("detection"),
+        "detection": detection,
+        "betraying": [{"subject": c["column"], "value": c["auc_alone"]} for c in detection.get("columns") or []],
         "utility": sections.get("utility"),
         "disclosure": sections.get("disclosure") or {},
-        "of": {part: [m for m in views if m["section"] == part] for part in PARTS},
+        "of": {part: worst_first([m for m in seen if m["section"] == part]) for part in PARTS},
         "roc": series.roc(sections.get("utility")),
         "calibration": series.calibration(sections.get("utility")),
         "rules": {"cost": None, **sections["rules"]} if sections.get("rules") else None,
         "training": training(manifest),
         "distances": series.distances(sections.get("disclosure")),
-        "warnings": report["sample"].get("warnings") or [],
+        "warnings": sample.get("warnings") or [],
         "facts": facts(report),
         "settings": settings(manifest, report["meta"]),
         "glossary": GLOSSARY,
+        "how": HOW,
     }
 
 
-def view(metric: Mapping[str, Any], scaled: Mapping[str, float]) -> dict[str, Any]:
-    """The metric with its bar and status. Yardsticks that mean nothing for it are left out."""
-    out = {**metric, "bar": bars.bar(metric, scaled), "status": bars.status(metric, scaled)}
-    if metric["section"] == "disclosure":
-        # What copying reads is the worst known; independent columns are beside the point.
-        out |= {"ceiling": None, "floor": metric.get("ceiling")}
-        # Farther from the training rows than the holdout is gives nothing away.
-        out["direction"] = {"dcr_share": "lower", "dcr_ratio": "higher"}.get(metric["name"], metric["direction"])
-    elif metric["section"] == "columns":
-        out["floor"] = None  # independent columns have the right distributions
-    return out
+def _rows(report: Mapping[str, Any]) -> int:
+    """Of the table that is judged."""
+    table: Mapping[str, Any] = report.get("sample") or {}
+    uploaded: Mapping[str, Any] = report.get("synthetic") or {}
+    return int(
+        table.get("row_count") or uploaded.get("rows") or (report["meta"].get("rows") or {}).get("synthetic") or 0
+    )
+
+
+def pair_rows(pairs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """{i, j, synthetic, ceiling, holdout, floor, tvd2} of pairs with a trend, worst first, at most LISTED."""
+    trend: Mapping[str, Any] = pairs.get("trend") or {}
+    values = trend.get("synthetic") or []
+    order = sorted((k for k, v in enumerate(values) if v is not None), key=lambda k: -values[k])[:LISTED]
+    other = (pairs.get("tvd2") or {}).get("synthetic")
+
+    def read(table: str, k: int) -> float | None:
+        return trend[table][k] if trend.get(table) else None
+
+    return [
+        {
+            "i": pairs["first"][k],
+            "j": pairs["second"][k],
+            **{table: read(table, k) for table in ("synthetic", "ceiling", "holdout", "floor")},
+            "tvd2": other[k] if other else None,
+        }
+        for k in order
+    ]
 
 
 def _columns(columns: Sequence[Mapping[str, Any]], metrics: Mapping[Any, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -91,29 +127,39 @@ def _columns(columns: Sequence[Mapping[str, Any]], metrics: Mapping[Any, Mapping
         }
         for column in columns
     ]
-    return sorted(out, key=lambda c: -((c["shape"] or {}).get("value") or 0.0))
+    return sorted(out, key=_rank)
+
+
+def _rank(column: Mapping[str, Any]) -> tuple[bool, float, float]:
+    """Those that miss a bar first, then by how far their shape is off."""
+    own = [m for m in (column["shape"], column["missing"]) if m]
+    fails = [excess(m) for m in own if m["status"] == "fail"]
+    return not fails, -max(fails, default=0.0), -((column["shape"] or {}).get("value") or 0.0)
 
 
 def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Provenance, as far as it is known."""
-    dataset, sample, meta = report["dataset"], report["sample"], report["meta"]
-    manifest: Mapping[str, Any] = report["synthesizer"].get("manifest") or {}
+    dataset, sample, meta = report["dataset"], report.get("sample") or {}, report["meta"]
+    manifest: Mapping[str, Any] = (report.get("synthesizer") or {}).get("manifest") or {}
     split: Mapping[str, Any] = manifest.get("split") or {}
     out = [
         ("Report", f"{report['id']}, {report['created_at'][:10]}"),
         ("Dataset", f"{dataset['name']} ({report['dataset_id']})"),
         ("SHA-256 of the upload", str(dataset["sha256"])),
         ("Real table", f"{dataset['rows']:,} rows, {dataset['columns']} columns" if dataset.get("rows") else "unknown"),
-        ("Sample", f"{sample['row_count']:,} rows ({report['sample_id']}), seed {sample['seed']}"),
-        ("Conditions", "; ".join(sample["where"]) or "none"),
-        *_balanced(sample.get("balance"), meta),
-        *(
-            [("Mode", "fast: drawn by a small network distilled from the generator")]
-            if sample.get("mode") == "fast"
-            else []
-        ),
-        ("Evaluated for", str(meta.get("target") or "no target")),
     ]
+    for role, name in (("synthetic", "Synthetic table"), ("holdout", "Holdout")):
+        if table := report.get(role):
+            out.append((name, f"{table['name']} ({table['id']}), {table.get('rows') or 0:,} rows, {table['sha256']}"))
+    if sample:
+        out += [
+            ("Sample", f"{sample['row_count']:,} rows ({report['sample_id']}), seed {sample['seed']}"),
+            ("Conditions", "; ".join(sample["where"]) or "none"),
+            *_balanced(sample.get("balance"), meta),
+        ]
+    if sample.get("mode") == "fast":
+        out.append(("Mode", "fast: drawn by a small network distilled from the generator"))
+    out.append(("Evaluated for", str(meta.get("target") or "no target")))
     if split and "train_rows" not in split:  # of a private synthesizer, whose rows are not counted
         out.append(("Split", f"about {split.get('fraction', 0):.0%} of the units held out, seed {split.get('seed')}"))
     elif split:

@@ -34,6 +34,12 @@ WORDS = (
     ),
 )  # fmt: skip
 
+HOW = (
+    "Read the privacy statement: it says what is promised, to whom, and what is not.",
+    "Read the interval of a figure before the figure: noise was added on purpose, and the interval says how much.",
+    "Look at the first rows of each table: the worst comes first.",
+)
+
 
 def public(report: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of public.html."""
@@ -45,7 +51,11 @@ def public(report: Mapping[str, Any]) -> dict[str, Any]:
         "paid": _part(paid),
         "about": figures.get("about") or "sample",
         "prediction": paid.get("prediction") or {},
-        "words": WORDS,
+        "glossary": WORDS,
+        "how": HOW,
+        "all": (),
+        "mark": report.get("edition"),
+        "marking": report.get("marking"),
         "facts": facts(report, figures),
         "summary": summary(report, free, paid),
         "warnings": report["sample"].get("warnings") or [],

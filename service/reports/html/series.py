@@ -11,6 +11,14 @@ POINTS = 21
 """Rows of a table behind a curve; the JSON form has every point."""
 ROLES = (("synthetic", "Sample"), ("holdout", "Holdout (control)"), ("floor", "Independent"), ("ceiling", "Copying"))
 
+CLASSES = {
+    "Sample": "from-synthetic",
+    "Holdout (control)": "from-real",
+    "Independent": "from-floor",
+    "Copying": "from-ceiling dashed",
+}
+"""Of their lines."""
+
 
 def _models(utility: Mapping[str, Any] | None, curve: str) -> list[tuple[str, str, Any]]:
     """(name, classes, data) of the models that have this curve; the second kind of model is dashed."""
@@ -73,4 +81,6 @@ def distances(disclosure: Mapping[str, Any] | None) -> dict[str, Any] | None:
     names = [(words, read[role]) for role, words in ROLES if read.get(role)]
     if not names or not percents:
         return None
-    return {"names": [n for n, _ in names], "rows": [(p, [v[i] for _, v in names]) for i, p in enumerate(percents)]}
+    lines: list[Line] = [(words, CLASSES[words], values, [p / 100 for p in percents]) for words, values in names]
+    rows = [(p, [v[i] for _, v in names]) for i, p in enumerate(percents)]
+    return {"names": [n for n, _ in names], "rows": rows, "lines": lines}

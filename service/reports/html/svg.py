@@ -22,15 +22,18 @@ def group(children: Iterable[Markup], **attributes: str | float) -> Markup:
     return tag("g", *children, **attributes)
 
 
-def picture(width: int, height: int, title: str, children: Iterable[Markup]) -> Markup:
-    """A drawing that scales with its place and is read out as `title`."""
+def picture(
+    width: int, height: int, title: str, children: Iterable[Markup], class_: str = "", **data: str | float
+) -> Markup:
+    """A drawing that scales with its place and is read out as `title`. data: attributes for the page's script."""
     return tag(
         "svg",
         tag("title", title),
         *children,
         viewBox=f"0 0 {width} {height}",
         role="img",
-        class_="chart",
+        class_=f"chart {class_}".strip(),
+        **data,
         preserveAspectRatio="xMinYMid meet",
     )
 
