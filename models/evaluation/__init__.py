@@ -1,7 +1,4 @@
-"""Evaluation of a sample: fidelity, detection, utility and disclosure, as data. No HTML."""
+"""Evaluation of a sample: fidelity, detection, utility and disclosure, as data. No HTML.
 
-from models.evaluation.evaluate import evaluate
-from models.evaluation.options import EvaluationOptions
-from models.evaluation.result import Evaluation, Metric
-
-__all__ = ["Evaluation", "EvaluationOptions", "Metric", "evaluate"]
+Nothing is imported here: the service reads options, results and bars, which need no torch.
+"""

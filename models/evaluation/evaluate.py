@@ -11,13 +11,14 @@ from dataclasses import replace
 import numpy as np
 
 from models.errors import Detail, InvalidInput
+from models.evaluation.bars import judge
 from models.evaluation.charts import columns
 from models.evaluation.context import Context, Part
 from models.evaluation.detection import detection
 from models.evaluation.disclosure import disclosure
 from models.evaluation.fidelity import fidelity
 from models.evaluation.matrix import distinct_keys, read_matrix
-from models.evaluation.options import EvaluationOptions
+from models.evaluation.options import COLUMNS, EvaluationOptions
 from models.evaluation.reports import sdmetrics_reports
 from models.evaluation.result import Evaluation, Metric
 from models.evaluation.threads import one_thread
@@ -71,6 +72,7 @@ def evaluate(
         if len(table) == 0:
             raise InvalidInput(f"The {role} table has no rows.", hint="Evaluate tables of at least one row.")
     _check_target(target, real.schema)
+    _check_columns(options, real.schema)
     progress.update(0.0, "reading")
     context = Context(
         read_matrix(_some(real, seed), modelled, "real"),
@@ -101,11 +103,12 @@ def evaluate(
         metrics += got.metrics
         sections.update(got.sections)
         sizes.update(got.sizes)
-    metrics = _unique(metrics)
+    rows = {"real": len(real), "holdout": len(holdout), "synthetic": len(synthetic)}
+    metrics = judge(_unique(metrics), {"sample_sizes": sizes, "rows": rows})
     sections = {"verdict": verdict(metrics, sizes["fidelity_rows"]), "scorecard": scorecard(metrics), **sections}
     progress.update(1.0, "evaluated")
     meta = {
-        "rows": {"real": len(real), "holdout": len(holdout), "synthetic": len(synthetic)},
+        "rows": rows,
         "columns": {"modelled": len(modelled), "replaced": [c.name for c in real.schema.columns if not c.modelled]},
         "target": target,
         "seed": seed,
@@ -136,6 +139,19 @@ def _check_target(target: str | None, schema: Schema) -> None:
             hint=f"One of {', '.join(names[:30])}.",
             errors=[Detail(("target",), what)],
         )
+
+
+def _check_columns(options: EvaluationOptions, schema: Schema) -> None:
+    names = [c.name for c in schema.modelled]
+    for option in COLUMNS:
+        for i, name in enumerate(getattr(options, option)):
+            if name not in names:
+                what = "is a text or identifier column" if name in schema else "is no column of the table"
+                raise InvalidInput(
+                    f"Evaluation option {option}: {name!r} {what}.",
+                    hint=f"Any of {', '.join(names[:30])}.",
+                    errors=[Detail(("evaluation", option, i), what)],
+                )
 
 
 def _unique(metrics: list[Metric]) -> list[Metric]:

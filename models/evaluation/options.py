@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from models.errors import Detail, InvalidInput
+
+COLUMNS = ("subgroups", "sensitive", "known")
+"""Options that are lists of column names."""
+MOST_COLUMNS = 100
+MOST_ANALYSES = 50
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,10 @@ class EvaluationOptions:
     rows: shape, trend and total variation; detection_rows, utility_rows, sdmetrics_rows, distance_rows: per part.
     pairs, triples: upper bounds on column combinations. trend_bins, bins: quantile bins of numbers for trends and for
     total variation. folds: cross-validation of the detection. mlp, sdmetrics: switch these parts off to save time.
+
+    subgroups: columns whose groups are compared one by one. sensitive, known: columns that an attacker would learn, and
+    columns that he knows. Where such a list is empty, columns are chosen from the data.
+    analyses: the analyst's own models and tables, one JSON object each.
     """
 
     rows: int = 50_000
@@ -30,22 +39,31 @@ class EvaluationOptions:
     folds: int = 3
     mlp: bool = True
     sdmetrics: bool = True
+    subgroups: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    analyses: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
+            if f.name in COLUMNS:
+                object.__setattr__(self, f.name, _columns(f.name, value))
+                continue
+            if f.name == "analyses":
+                object.__setattr__(self, f.name, _analyses(value))
+                continue
             if f.type == "bool":
                 ok, what = isinstance(value, bool), "must be true or false"
             else:
                 ok = isinstance(value, int) and not isinstance(value, bool) and 2 <= value <= 10_000_000
                 what = "must be a whole number from 2 to 10,000,000"
             if not ok:
-                raise InvalidInput(
-                    f"Evaluation option {f.name}: {what}.", errors=[Detail(("evaluation", f.name), what)]
-                )
+                raise _refusal(f.name, what)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        raw = asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in raw.items()}
 
     @staticmethod
     def from_json(raw: Mapping[str, Any]) -> EvaluationOptions:
@@ -59,3 +77,27 @@ class EvaluationOptions:
                     errors=[Detail(("evaluation", str(key)), "unknown option")],
                 )
         return EvaluationOptions(**raw)
+
+
+def _columns(option: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > MOST_COLUMNS:
+        raise _refusal(option, f"must be a list of at most {MOST_COLUMNS} column names")
+    for i, name in enumerate(value):
+        if not isinstance(name, str) or not name:
+            raise _refusal(option, "must hold column names, each a text", i)
+        if name in value[:i]:
+            raise _refusal(option, "names a column twice", i)
+    return tuple(value)
+
+
+def _analyses(value: Any) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > MOST_ANALYSES:
+        raise _refusal("analyses", f"must be a list of at most {MOST_ANALYSES} analyses")
+    for i, entry in enumerate(value):
+        if not isinstance(entry, Mapping):
+            raise _refusal("analyses", "must hold objects, one for each analysis", i)
+    return tuple(dict(entry) for entry in value)
+
+
+def _refusal(option: str, what: str, *at: int) -> InvalidInput:
+    return InvalidInput(f"Evaluation option {option}: {what}.", errors=[Detail(("evaluation", option, *at), what)])

@@ -9,8 +9,11 @@ from typing import Any
 
 from models.errors import InvalidInput
 
-VERSION = 1
+VERSION = 2
+READ = (1, 2)
+"""Versions that from_json reads: metrics of version 1 have no bar and no status."""
 DIRECTIONS = ("higher", "lower", "target")
+STATUSES = ("", "pass", "fail", "unavailable")
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,10 @@ class Metric:
     trained on real data); holdout: for real rows that nothing was trained on; floor: for independent columns.
     low, high: 95% interval of `value`. unit: share, auc, score, ratio, or the unit of the target.
     direction: "higher" or "lower" is better, or "target": the nearer to `goal` the better.
+    expected, spread: mean and standard deviation of the same figure over samples of fresh real rows, as many as were
+    looked at: what chance alone makes of it. The bar is set from them (models.evaluation.bars).
+    bar: what the figure must reach; status: pass, fail, unavailable (the note says why), or "" for a figure without a
+    bar, shown for information.
     """
 
     name: str
@@ -38,6 +45,10 @@ class Metric:
     goal: float | None = None
     unit: str = "share"
     note: str = ""
+    expected: float | None = None
+    spread: float | None = None
+    bar: float | None = None
+    status: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,11 @@ class Evaluation:
 
     @staticmethod
     def from_json(raw: Mapping[str, Any]) -> Evaluation:
-        """Inverse of to_json. Raises InvalidInput on another version or shape."""
-        if raw.get("version") != VERSION:
+        """Inverse of to_json, and of version 1. Raises InvalidInput on another version or shape."""
+        if raw.get("version") not in READ:
             raise InvalidInput(
-                f"Evaluation version {raw.get('version')!r} is not known.", hint=f"This release reads {VERSION}."
+                f"Evaluation version {raw.get('version')!r} is not known.",
+                hint=f"This release reads {' and '.join(map(str, READ))}.",
             )
         try:
             metrics = tuple(Metric(**m) for m in raw["metrics"])

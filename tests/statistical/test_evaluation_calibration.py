@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from models.evaluation import Evaluation, EvaluationOptions, evaluate
+from models.evaluation.evaluate import evaluate
+from models.evaluation.options import EvaluationOptions
+from models.evaluation.result import Evaluation
 from models.schema import Column, Kind, Schema
 from models.table import Table
 

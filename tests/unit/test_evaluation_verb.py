@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 from models.errors import Cancelled, InvalidInput, InvalidSchema
-from models.evaluation import Evaluation, EvaluationOptions, evaluate
+from models.evaluation.evaluate import evaluate
+from models.evaluation.options import EvaluationOptions
+from models.evaluation.result import Evaluation
 from models.progress import Silent
 from models.schema import Column, Kind, Schema
 from models.table import Table

@@ -14,7 +14,7 @@ import pytest
 from models.artifacts import read_bundle, write_bundle
 from models.encoding import encoding
 from models.encoding.encoding import Layout
-from models.evaluation import evaluate
+from models.evaluation.evaluate import evaluate
 from models.evaluation.matrix import distinct_keys, read_matrix
 from models.evaluation.options import EvaluationOptions
 from models.gan.tails import FLOOR, Tail, tails_of

@@ -10,7 +10,7 @@ from typing import Any
 from models.balance import parse_balance, parts, rebalanced, values_in
 from models.conditions import parse_conditions
 from models.dp.holdout import private_split
-from models.evaluation import evaluate
+from models.evaluation.evaluate import evaluate
 from models.rng import stream
 from models.rules import counts, parse_rules
 from models.schema import schema_from_json

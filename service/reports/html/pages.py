@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
+from models.evaluation.bars import judge
+from models.evaluation.result import Metric
 from service.reports.html import series
-from service.reports.html.glossary import GLOSSARY, HOW
-from service.reports.html.standing import excess, views, worst_first
+from service.reports.html.glossary import GLOSSARY
 from service.reports.html.training import training
 
 DRAWN = 100
@@ -33,8 +35,8 @@ GROUPS = (
 
 def build(report: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of report.html."""
-    seen = views(report["metrics"], report["meta"])
-    metrics = {(m["name"], m["subject"]): m for m in seen}
+    views = [view(m) for m in judged(report["metrics"], report["meta"])]
+    metrics = {(m["name"], m["subject"]): m for m in views}
     sections: Mapping[str, Any] = report["sections"]
     synthesizer: Mapping[str, Any] = report.get("synthesizer") or {}
     sample: Mapping[str, Any] = report.get("sample") or {}
@@ -87,34 +89,26 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rows(report: Mapping[str, Any]) -> int:
-    """Of the table that is judged."""
-    table: Mapping[str, Any] = report.get("sample") or {}
-    uploaded: Mapping[str, Any] = report.get("synthetic") or {}
-    return int(
-        table.get("row_count") or uploaded.get("rows") or (report["meta"].get("rows") or {}).get("synthetic") or 0
-    )
+def judged(metrics: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Metrics with bar and status; those of a report that was written without them are judged now."""
+    if any(m.get("status") for m in metrics):
+        return [dict(m) for m in metrics]
+    known = {f.name for f in fields(Metric)}
+    given = [Metric(**{k: v for k, v in m.items() if k in known}) for m in metrics]
+    return [asdict(m) for m in judge(given, meta)]
 
 
-def pair_rows(pairs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """{i, j, synthetic, ceiling, holdout, floor, tvd2} of pairs with a trend, worst first, at most LISTED."""
-    trend: Mapping[str, Any] = pairs.get("trend") or {}
-    values = trend.get("synthetic") or []
-    order = sorted((k for k, v in enumerate(values) if v is not None), key=lambda k: -values[k])[:LISTED]
-    other = (pairs.get("tvd2") or {}).get("synthetic")
-
-    def read(table: str, k: int) -> float | None:
-        return trend[table][k] if trend.get(table) else None
-
-    return [
-        {
-            "i": pairs["first"][k],
-            "j": pairs["second"][k],
-            **{table: read(table, k) for table in ("synthetic", "ceiling", "holdout", "floor")},
-            "tvd2": other[k] if other else None,
-        }
-        for k in order
-    ]
+def view(metric: Mapping[str, Any]) -> dict[str, Any]:
+    """The metric as it is drawn: yardsticks that mean nothing for it are left out."""
+    out = dict(metric)
+    if metric["section"] == "disclosure":
+        # What copying reads is the worst known; independent columns are beside the point.
+        out |= {"ceiling": None, "floor": metric.get("ceiling")}
+        # Farther from the training rows than the holdout is gives nothing away.
+        out["direction"] = {"dcr_share": "lower", "dcr_ratio": "higher"}.get(metric["name"], metric["direction"])
+    elif metric["section"] == "columns":
+        out["floor"] = None  # independent columns have the right distributions
+    return out
 
 
 def _columns(columns: Sequence[Mapping[str, Any]], metrics: Mapping[Any, Mapping[str, Any]]) -> list[dict[str, Any]]:
