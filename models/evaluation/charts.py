@@ -69,7 +69,7 @@ def _numbers(column: Column, j: int, tables: dict[str, Matrix]) -> tuple[list[st
         and np.array_equal(edges, np.arange(edges[0], edges[-1] + 1))
     ):
         return [f"{int(v)}" for v in (edges[0] - 1, *edges)], cells
-    shown = _write(edges, column)
+    shown = write_numbers(edges, column)
     if not shown:
         return ["all"], cells
     return [f"< {shown[0]}", *(f"{a} to {b}" for a, b in pairwise(shown)), f"≥ {shown[-1]}"], cells
@@ -93,7 +93,8 @@ def _edges(real: Floats, column: Column) -> Floats:
     return np.unique(np.quantile(rest, np.linspace(0, 1, 11)[:-1])) if len(rest) else wide
 
 
-def _write(edges: Floats, column: Column) -> list[str]:
+def write_numbers(edges: Floats, column: Column) -> list[str]:
+    """Numbers, dates and times as the column writes them, or so that no two read the same."""
     if column.kind is Kind.DATETIME:
         return format_datetimes(edges, column.datetime_format or "%Y-%m-%d")
     shown = format_numbers(edges, column)

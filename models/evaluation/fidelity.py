@@ -12,6 +12,7 @@ from models.evaluation.context import FEW_ROWS, Context, Part, joined
 from models.evaluation.marginals import Errors, column_errors, trend_errors, tuple_errors
 from models.evaluation.matrix import Cells, Matrix, bootstrap, independent, sample
 from models.evaluation.result import Metric, finite
+from models.evaluation.twoway import two_way
 
 WORST = 20
 
@@ -52,10 +53,12 @@ def fidelity(context: Context) -> Part:
     context.progress.check()
     tvd3 = tuple_errors(codes, cells.sizes, triples)
     metrics += _metrics("tvd3", "pairs", tvd3, order, [], note, "triple", len(triples))
-    sections = {
+    sections: dict[str, Any] = {
         "pairs": _pairs_section(context, order, pairs, trend, tvd2),
         "triples": _worst(context, order, triples, tvd3),
     }
+    furthest = np.argsort(-trend.by_table[0], kind="stable")[:WORST]
+    sections["pairs"]["tables"] = two_way(real, tables["synthetic"], [pairs[k] for k in furthest])
     sizes = {"fidelity_rows": rows, "fidelity_real_rows": len(real), "pairs": len(pairs), "triples": len(triples)}
     if "holdout" in tables:
         sizes["fidelity_holdout_rows"] = len(tables["holdout"])

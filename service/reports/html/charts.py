@@ -10,8 +10,9 @@ from markupsafe import Markup
 from service.reports.html.figures import axis, cell, percent, short
 from service.reports.html.histogram import histogram
 from service.reports.html.svg import group, line, picture, tag, text
+from service.reports.html.twoway import two_way
 
-__all__ = ["bullet", "curves", "heat", "histogram", "ranked", "span"]
+__all__ = ["bullet", "curves", "heat", "histogram", "ranked", "span", "two_way"]
 
 KNOWN = (("floor", "worst known"), ("holdout", "real holdout"), ("ceiling", "best known"))
 Line = tuple[str, str, Sequence[float], Sequence[float]]

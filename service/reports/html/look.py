@@ -45,7 +45,7 @@ def roc(curve: Facts) -> str:
         model = name.rpartition(", trained on ")[0]
         twin = next((line for line in curve["lines"] if line[0] == f"{model}, trained on real rows"), None)
         if "from-synthetic" in class_ and twin:
-            gaps += [(at(k / 100, twin[2], twin[3]) - at(k / 100, xs, ys), k / 100, model) for k in range(101)]
+            gaps += [(at(k / 100, twin[2], twin[3]) - at(k / 100, xs, ys), k / 100, model) for k in range(2, 101)]
     if not gaps:
         return "The nearer a line is to the upper left corner, the better."
     gap, where, model = max(gaps)

@@ -90,5 +90,8 @@ for (const table of all('main table')) {
     tools.append(field);
   }
   tools.append(button('CSV', () => download(table, name), { 'aria-label': `Download ${title} as CSV` }));
-  (table.closest('.scroll') || table).before(tools);
+  const place = table.closest('.scroll') || table;
+  const box = make('div', { class: 'tabled' });
+  place.before(box);
+  box.append(tools, place);
 }
