@@ -12,6 +12,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "sample": ("read", "sample", "publish"),
     "evaluate": ("read", "evaluate", "publish"),
     "tune": ("read", "profile", "tune", "publish"),
+    "compare": ("read", "compare", "publish"),
 }
 """Steps of each kind of job, in order (DESIGN.md section 3)."""
 

@@ -21,7 +21,7 @@ def find_scripts(here: Path = Path(__file__).parent) -> Path:
 
 
 SCRIPTS = find_scripts()
-HEAD = "0006"
+HEAD = "0007"
 """Newest revision of SCRIPTS (a test compares the two)."""
 
 

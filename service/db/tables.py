@@ -120,7 +120,7 @@ class Job(Base):
         CheckConstraint(
             "state IN ('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled')", name="state"
         ),
-        CheckConstraint("kind IN ('profile', 'synthesize', 'sample', 'evaluate', 'tune')", name="kind"),
+        CheckConstraint("kind IN ('profile', 'synthesize', 'sample', 'evaluate', 'tune', 'compare')", name="kind"),
         CheckConstraint("attempt <= max_attempts", name="attempts"),
         CheckConstraint("(state IN ('running', 'cancelling')) = (lease_until IS NOT NULL)", name="lease"),
         CheckConstraint("(state IN ('succeeded', 'failed', 'cancelled')) = (ended_at IS NOT NULL)", name="ended"),
@@ -194,8 +194,11 @@ class SamplePart(Base):
 
 
 class Report(Base):
-    """An evaluation of a sample. `evaluation`: sections and meta for rendering; the figures are rows of `metrics`.
+    """An evaluation of a sample or of an upload, or a comparison of methods. `evaluation`: sections and meta for
+    rendering; the figures are rows of `metrics`.
 
+    kind: fidelity, or comparison. dataset_id: the real table, or the one whose rows were compared on; sample_id: the
+    sample, or synthetic_dataset_id an upload that was held against dataset_id; holdout_dataset_id: real rows beside it.
     public: of a job under differential privacy what its public edition says (models.dp.public_evaluation); the rest was
     computed on real rows without noise."""
 
@@ -203,15 +206,24 @@ class Report(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
-    sample_id: Mapped[str] = mapped_column(ForeignKey("samples.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(12), default="fidelity", server_default="fidelity")
+    sample_id: Mapped[str | None] = mapped_column(ForeignKey("samples.id", ondelete="CASCADE"), index=True)
+    synthetic_dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    holdout_dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), unique=True)
     evaluation: Mapped[dict[str, Any]] = mapped_column(Json)
     public: Mapped[dict[str, Any] | None] = mapped_column(Json)
     created_at: Mapped[float] = mapped_column(Double, server_default=epoch_now())
-    __table_args__ = (Index(None, "tenant_id", "created_at"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('fidelity', 'comparison')", name="kind"),
+        CheckConstraint("kind = 'comparison' OR (sample_id IS NULL) <> (synthetic_dataset_id IS NULL)", name="source"),
+        Index(None, "tenant_id", "created_at"),
+    )
 
 
 class MetricRow(Base):
+    """bar: what `value` has to reach; status: pass, fail or unavailable, "" for a figure without a bar."""
+
     __tablename__ = "metrics"
     report_id: Mapped[str] = mapped_column(ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
@@ -228,6 +240,8 @@ class MetricRow(Base):
     goal: Mapped[float | None] = mapped_column(Double)
     unit: Mapped[str] = mapped_column(String(20))
     note: Mapped[str] = mapped_column(Text, default="")
+    bar: Mapped[float | None] = mapped_column(Double)
+    status: Mapped[str] = mapped_column(String(12), default="", server_default="")
     __table_args__ = (UniqueConstraint("report_id", "name", "subject"),)
 
 

@@ -10,7 +10,17 @@ from service.jobs.private import is_private, when
 from service.jobs.schemas import EventOut, JobOut, Step
 from service.paging import iso, iso_or_none
 
-WEIGHTS = {"read": 2, "profile": 2, "encode": 3, "train": 60, "sample": 12, "evaluate": 20, "tune": 95, "publish": 1}
+WEIGHTS = {
+    "read": 2,
+    "profile": 2,
+    "encode": 3,
+    "train": 60,
+    "sample": 12,
+    "evaluate": 20,
+    "tune": 95,
+    "compare": 95,
+    "publish": 1,
+}
 """Share of a step in the progress of its job (of a synthesize job on two cores, in percent)."""
 HIDDEN = frozenset({"schema"})
 """Parts of a spec that are shown elsewhere."""

@@ -48,6 +48,25 @@ def edition_of(trained: Job, report: Report, asked: Edition | None) -> Edition |
     return asked or "public"
 
 
+def edition_of_tables(session: Session, report: Report, asked: Edition | None) -> Edition | None:
+    """The edition of a report of uploads or of a comparison; None: its one report.
+
+    Where a table that it read has a privacy budget, now or by now, it is internal, and asked for by that name: its
+    figures were computed on rows that the budget protects, and were not paid for. A comparison on a sample alone reads
+    no real row. Raises Conflict where there is no such edition.
+    """
+    read = [] if report.kind == "comparison" and report.sample_id is not None else [report.dataset_id]
+    read += [id for id in (report.synthetic_dataset_id, report.holdout_dataset_id) if id is not None]
+    guarded = session.scalar(select(PrivacyBudget.id).where(PrivacyBudget.dataset_id.in_(read)).limit(1)) is not None
+    if asked == "public" or (guarded and asked is None):
+        raise Conflict(
+            "This report has no public edition: it was computed on the rows of its tables without noise.",
+            hint="Ask for edition=internal." if guarded else "Leave `edition` out, and treat it as confidential.",
+            code="no_public_edition",
+        )
+    return "internal" if guarded else None
+
+
 def ledger_of(session: Session, job: Job) -> dict[str, Any]:
     """The job's lines of the ledger; epsilon of the dataset before its first and after its last reservation; own: of
     this job's releases alone, at its delta."""

@@ -23,6 +23,8 @@ FIGURES = (
     "goal",
     "unit",
     "note",
+    "bar",
+    "status",
 )
 
 
@@ -30,12 +32,17 @@ def add(
     session: Session,
     tenant_id: str,
     dataset_id: str,
-    sample_id: str,
+    sample_id: str | None,
     job_id: str,
     evaluation: Mapping[str, Any],
     public: Mapping[str, Any] | None = None,
+    *,
+    kind: str = "fidelity",
+    synthetic_dataset_id: str | None = None,
+    holdout_dataset_id: str | None = None,
 ) -> str:
-    """Store an evaluation (models.evaluation's JSON): its metrics as rows, the rest as it is -> report id.
+    """Store an evaluation (models.evaluation's JSON) or a comparison: its metrics as rows, the rest as it is -> report
+    id.
 
     public: figures of its public edition, where its job was private."""
     rest = {k: v for k, v in evaluation.items() if k != "metrics"}
@@ -43,7 +50,10 @@ def add(
         id=new_id("rep"),
         tenant_id=tenant_id,
         dataset_id=dataset_id,
+        kind=kind,
         sample_id=sample_id,
+        synthetic_dataset_id=synthetic_dataset_id,
+        holdout_dataset_id=holdout_dataset_id,
         job_id=job_id,
         evaluation=rest,
         public=None if public is None else dict(public),

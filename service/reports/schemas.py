@@ -19,12 +19,20 @@ class MetricOut(BaseModel):
     goal: float | None
     unit: str
     note: str
+    bar: float | None = Field(None, description="What the figure has to reach.")
+    status: str = Field("", description="pass, fail or unavailable; empty for a figure without a bar.")
+
+
+Kind = Literal["fidelity", "comparison"]
 
 
 class ReportSummary(BaseModel):
     id: str
-    dataset_id: str
-    sample_id: str
+    kind: Kind = Field("fidelity", description="Of a sample or upload against real rows, or a comparison of methods.")
+    dataset_id: str = Field(description="The real table, or the one whose rows were compared on.")
+    sample_id: str | None
+    synthetic_dataset_id: str | None = Field(None, description="An upload that was held against the real table.")
+    holdout_dataset_id: str | None = Field(None, description="An upload of real rows that nothing was made from.")
     job_id: str
     created_at: str
 
@@ -44,8 +52,10 @@ class ReportOut(ReportSummary):
         None, description="Under differential privacy: the statement, the job's lines of the ledger, before and after."
     )
     dataset: dict[str, Any]
-    sample: dict[str, Any]
-    synthesizer: dict[str, Any]
+    sample: dict[str, Any] | None = None
+    synthesizer: dict[str, Any] | None = None
+    synthetic: dict[str, Any] | None = Field(None, description="The upload that was held against the real table.")
+    holdout: dict[str, Any] | None = Field(None, description="The upload of real rows that nothing was made from.")
     metrics: list[MetricOut]
     sections: dict[str, Any]
     meta: dict[str, Any]

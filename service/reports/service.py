@@ -20,8 +20,11 @@ from service.security.principal import Principal
 def summary(report: Report) -> ReportSummary:
     return ReportSummary(
         id=report.id,
+        kind=report.kind,
         dataset_id=report.dataset_id,
         sample_id=report.sample_id,
+        synthetic_dataset_id=report.synthetic_dataset_id,
+        holdout_dataset_id=report.holdout_dataset_id,
         job_id=report.job_id,
         created_at=str(when(report.created_at, report.public is not None)),
     )
@@ -38,7 +41,9 @@ def get(session: Session, caller: Principal, report_id: str, edition: Edition | 
     report = repository.get(session, caller.tenant_id, report_id)
     if report is None:
         raise NotFound("There is no such report.", hint="GET /v1/reports lists them.")
-    sample = session.get_one(Sample, report.sample_id)
+    sample = None if report.sample_id is None else session.get_one(Sample, report.sample_id)
+    if sample is None or report.kind == "comparison":
+        return _of_tables(session, report, sample, edition)
     made = session.get_one(Job, sample.job_id)
     synthesizer = session.get_one(Synthesizer, sample.synthesizer_id)
     trained = session.get_one(Job, synthesizer.job_id)
@@ -57,6 +62,29 @@ def get(session: Session, caller: Principal, report_id: str, edition: Edition | 
         sections=report.evaluation["sections"],
         meta=report.evaluation["meta"],
     )
+
+
+def _of_tables(session: Session, report: Report, sample: Sample | None, edition: Edition | None) -> ReportOut:
+    """A report that no synthesizer's privacy covers: of uploads, or a comparison of methods."""
+    shown = editions.edition_of_tables(session, report, edition)
+    made = None if sample is None else session.get_one(Job, sample.job_id)
+    return ReportOut(
+        **summary(report).model_dump(),
+        edition=shown,
+        marking=None if shown is None else MARKINGS[shown],
+        dataset=_dataset(session.get_one(Dataset, report.dataset_id)),
+        sample=None if sample is None or made is None else editions.sample_of(sample, made),
+        synthesizer=None if sample is None else _synthesizer(session.get_one(Synthesizer, sample.synthesizer_id)),
+        synthetic=_upload(session, report.synthetic_dataset_id),
+        holdout=_upload(session, report.holdout_dataset_id),
+        metrics=[_metric(m) for m in repository.metrics(session, report.id)],
+        sections=report.evaluation["sections"],
+        meta=report.evaluation["meta"],
+    )
+
+
+def _upload(session: Session, dataset_id: str | None) -> dict[str, Any] | None:
+    return None if dataset_id is None else {"id": dataset_id, **_dataset(session.get_one(Dataset, dataset_id))}
 
 
 def metrics_csv(report: ReportOut) -> str:

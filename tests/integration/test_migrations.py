@@ -109,3 +109,54 @@ def test_allowing_tune_jobs_keeps_what_there_is(any_settings: Settings, any_data
         assert session.execute(sa.text("SELECT id, kind FROM jobs")).all() == [("j", "sample")]
         assert session.scalar(sa.text("SELECT count(*) FROM job_steps")) == 1
         assert session.scalar(sa.text("SELECT count(*) FROM tenants")) == 1
+
+
+def test_reports_and_figures_of_before_are_kept(any_settings: Settings, any_database: Database) -> None:
+    """Down to 0006 and up again: a report of a sample stays with its figures, which have no bar yet; a sample and an
+    upload exclude each other; going down, what earlier releases cannot hold goes."""
+    config = migrate.config_for(any_database)
+    command.downgrade(config, "0006")
+    rows = (
+        "INSERT INTO tenants (id, name, created_at) VALUES ('t', 't', 0)",
+        "INSERT INTO blobs (id, state, bytes, created_at) VALUES ('b', 'complete', 1, 0)",
+        "INSERT INTO datasets (id, tenant_id, name, state, bytes, sha256, media_type, schema_version, created_at) "
+        "VALUES ('d', 't', 'd', 'ready', 1, '', '', 1, 0)",
+        *(
+            "INSERT INTO jobs (id, tenant_id, kind, state, queue, spec, attempt, max_attempts, created_at) "
+            f"VALUES ('{job}', 't', 'sample', 'queued', 'gpu', '{{}}', 0, 3, 0)"
+            for job in "jklmn"
+        ),
+        "INSERT INTO synthesizers (id, tenant_id, dataset_id, job_id, artifact_blob_id, schema, manifest, created_at) "
+        "VALUES ('y', 't', 'd', 'j', 'b', '{}', '{}', 0)",
+        'INSERT INTO samples (id, tenant_id, dataset_id, synthesizer_id, job_id, row_count, "where", seed, schema, '
+        "table_blob_id, created_at) VALUES ('s', 't', 'd', 'y', 'j', 1, '[]', 0, '{}', 'b', 0)",
+        "INSERT INTO reports (id, tenant_id, dataset_id, sample_id, job_id, evaluation, created_at) "
+        "VALUES ('r', 't', 'd', 's', 'j', '{}', 0)",
+        "INSERT INTO metrics (report_id, position, section, name, subject, value, direction, unit, note) "
+        "VALUES ('r', 0, 'columns', 'shape', '', 0.5, 'lower', 'share', '')",
+    )
+    with any_database.write() as session:
+        for row in rows:
+            session.execute(sa.text(row))
+    migrate.upgrade(any_settings)
+    assert differences(any_database) == []
+    insert = (
+        "INSERT INTO reports (id, tenant_id, dataset_id, kind, sample_id, synthetic_dataset_id, job_id, evaluation, "
+        "created_at) VALUES ("
+    )
+    with any_database.write() as session:
+        kept = session.execute(sa.text("SELECT r.kind, m.value, m.bar, m.status FROM reports r, metrics m")).all()
+        assert kept == [("fidelity", 0.5, None, "")]
+        session.execute(sa.text(f"{insert}'u', 't', 'd', 'fidelity', NULL, 'd', 'k', '{{}}', 0)"))
+        session.execute(sa.text(f"{insert}'c', 't', 'd', 'comparison', NULL, NULL, 'l', '{{}}', 0)"))
+        session.execute(sa.text("UPDATE jobs SET kind = 'compare' WHERE id = 'm'"))
+    for wrong in ("'fidelity', 's', 'd'", "'fidelity', NULL, NULL", "'dance', NULL, 'd'", "'comparison', NULL, 'x'"):
+        with pytest.raises(sa.exc.IntegrityError), any_database.write() as session:
+            session.execute(sa.text(f"{insert}'w', 't', 'd', {wrong}, 'n', '{{}}', 0)"))
+    command.downgrade(config, "0006")
+    with any_database.write() as session:
+        assert session.execute(sa.text("SELECT id, sample_id FROM reports")).all() == [("r", "s")]
+        assert session.scalar(sa.text("SELECT count(*) FROM metrics")) == 1
+        assert session.scalar(sa.text("SELECT count(*) FROM jobs")) == 4
+    with pytest.raises(sa.exc.IntegrityError), any_database.write() as session:
+        session.execute(sa.text("UPDATE reports SET sample_id = NULL"))

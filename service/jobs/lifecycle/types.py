@@ -13,7 +13,14 @@ from sqlalchemy.orm import Session
 from service.db.base import epoch_now
 from service.db.tables import Job, JobEvent
 
-QUEUE_OF = {"profile": "cpu", "synthesize": "gpu", "sample": "gpu", "evaluate": "cpu", "tune": "gpu"}
+QUEUE_OF = {
+    "profile": "cpu",
+    "synthesize": "gpu",
+    "sample": "gpu",
+    "evaluate": "cpu",
+    "tune": "gpu",
+    "compare": "cpu",
+}
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 HELD = ("running", "cancelling")
 

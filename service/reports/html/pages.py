@@ -46,7 +46,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         for h in scorecard.get("headline", [])
         if (h["name"], h["subject"]) in metrics
     ]
-    manifest: Mapping[str, Any] = synthesizer.get("manifest") or {}
+    manifest: Mapping[str, Any] = (report["synthesizer"] or {}).get("manifest") or {}
     columns = _columns(sections.get("columns") or [], metrics)
     pairs: Mapping[str, Any] = sections.get("pairs") or {}
     detection: Mapping[str, Any] = sections.get("detection") or {}
@@ -81,7 +81,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "rules": {"cost": None, **sections["rules"]} if sections.get("rules") else None,
         "training": training(manifest),
         "distances": series.distances(sections.get("disclosure")),
-        "warnings": sample.get("warnings") or [],
+        "warnings": (report["sample"] or {}).get("warnings") or [],
         "facts": facts(report),
         "settings": settings(manifest, report["meta"]),
         "glossary": GLOSSARY,
@@ -133,14 +133,16 @@ def _rank(column: Mapping[str, Any]) -> tuple[bool, float, float]:
 
 def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Provenance, as far as it is known."""
-    dataset, sample, meta = report["dataset"], report.get("sample") or {}, report["meta"]
-    manifest: Mapping[str, Any] = (report.get("synthesizer") or {}).get("manifest") or {}
+    dataset, meta = report["dataset"], report["meta"]
+    manifest: Mapping[str, Any] = (report["synthesizer"] or {}).get("manifest") or {}
     split: Mapping[str, Any] = manifest.get("split") or {}
     out = [
         ("Report", f"{report['id']}, {report['created_at'][:10]}"),
         ("Dataset", f"{dataset['name']} ({report['dataset_id']})"),
         ("SHA-256 of the upload", str(dataset["sha256"])),
         ("Real table", f"{dataset['rows']:,} rows, {dataset['columns']} columns" if dataset.get("rows") else "unknown"),
+        *_source(report),
+        ("Evaluated for", str(meta.get("target") or "no target")),
     ]
     for role, name in (("synthetic", "Synthetic table"), ("holdout", "Holdout")):
         if table := report.get(role):
@@ -165,6 +167,21 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     seconds = meta.get("seconds") or {}
     if "total" in seconds:
         out.append(("Evaluation took", f"{seconds['total']:.0f} s"))
+    return out
+
+
+def _source(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The sample, or the uploads, that are held against the real table."""
+    out = []
+    if sample := report["sample"]:
+        out.append(("Sample", f"{sample['row_count']:,} rows ({report['sample_id']}), seed {sample['seed']}"))
+        out.append(("Conditions", "; ".join(sample["where"]) or "none"))
+        out += _balanced(sample.get("balance"), report["meta"])
+        if sample.get("mode") == "fast":
+            out.append(("Mode", "fast: drawn by a small network distilled from the generator"))
+    for name, table in (("Synthetic table", report.get("synthetic")), ("Holdout", report.get("holdout"))):
+        if table:
+            out.append((name, f"{table['name']} ({table['id']}), {table['rows']:,} rows, SHA-256 {table['sha256']}"))
     return out
 
 
