@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import BaseEstimator
 
 from models.errors import InvalidInput
 
@@ -17,11 +18,24 @@ Labels = npt.NDArray[Any]
 class Task(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
+    MULTILABEL = "multilabel"
     REGRESSION = "regression"
+    MULTITARGET = "multitarget"
 
     @property
     def classes(self) -> bool:
-        return self is not Task.REGRESSION
+        """Whether the target is labels rather than numbers."""
+        return self not in (Task.REGRESSION, Task.MULTITARGET)
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one target column."""
+        return self in (Task.MULTILABEL, Task.MULTITARGET)
+
+    @property
+    def single(self) -> Task:
+        """Task of one of the target columns."""
+        return {Task.MULTILABEL: Task.BINARY, Task.MULTITARGET: Task.REGRESSION}.get(self, self)
 
 
 class Estimator(Protocol):
@@ -32,13 +46,42 @@ class Estimator(Protocol):
     """
 
     def fit(self, x: Floats, y: Labels) -> Self:
-        """x (N, F), y (N,): class codes, or numbers for a regression. Raises InvalidInput where it cannot learn."""
+        """x (N, F); y (N,): class codes, or numbers for a regression; (N, L) of 0 and 1 for several labels, (N, T) of
+        numbers for several targets. Raises InvalidInput where it cannot learn."""
 
     def predict(self, x: Floats) -> Labels:
-        """(N, F) -> classes or numbers (N,)."""
+        """(N, F) -> classes or numbers, in the shape of y."""
 
     def predict_proba(self, x: Floats) -> Floats:
-        """(N, F) -> probabilities (N, K) in the order of `classes_`. Raises InvalidInput for a regression."""
+        """(N, F) -> probabilities (N, K) in the order of `classes_`; for several labels (N, L), each the probability
+        that the label is 1. Raises InvalidInput for a regression."""
+
+
+class Core(BaseEstimator):  # type: ignore[misc]
+    """Base of the core's estimators: tells scikit-learn's tools by `task` whether this is a classifier."""
+
+    task: str
+
+    def score(self, x: Floats, y: Labels) -> float:
+        """Share of rows whose class (every label, where there are several) is right; R2 of a regression."""
+        from sklearn.metrics import accuracy_score, r2_score
+
+        return float((accuracy_score if Task(self.task).classes else r2_score)(y, self.predict(x)))  # type: ignore[attr-defined]
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, RegressorTags
+
+        tags = super().__sklearn_tags__()
+        task = Task(self.task)
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = task.several
+        tags.input_tags.allow_nan = True
+        if task.classes:
+            tags.estimator_type = "classifier"
+            tags.classifier_tags = ClassifierTags(multi_class=task is Task.MULTICLASS, multi_label=task.several)
+        else:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        return tags
 
 
 def task_of(y: Labels, *, labelled: bool) -> Task:
@@ -53,13 +96,22 @@ def check_rows(x: Floats, y: Labels, task: Task) -> None:
     """Raise InvalidInput, with the remedy, where (x, y) cannot be learnt from."""
     if x.ndim != 2 or len(x) != len(y):
         raise InvalidInput("Features must be (rows, columns), with one target value per row.")
+    if y.ndim != (2 if task.several else 1):
+        raise InvalidInput(
+            f"The target must be ({'rows, targets' if task.several else 'rows,'}) for task {task.value}.",
+            hint=f"Set the task to what the target is; it has {y.ndim} dimension(s).",
+        )
     if len(y) < 2:
         raise InvalidInput("There are fewer than two rows to learn from.", hint="Give more rows.")
     if x.shape[1] == 0:
         raise InvalidInput("There is no column to learn from.", hint="Keep at least one column beside the target.")
-    if task.classes and len(np.unique(y)) < 2:
+    if task is Task.MULTILABEL and not np.isin(y, (0, 1)).all():
+        raise InvalidInput("Several labels must each be 0 or 1.", hint="Code absent as 0 and present as 1.")
+    if task is Task.MULTILABEL and (y == y[0]).all():
+        raise InvalidInput("Every label is constant.", hint="Choose targets that vary.")
+    if task.classes and not task.several and len(np.unique(y)) < 2:
         raise InvalidInput("The target has one class only.", hint="Choose a target that varies.")
-    if task is Task.REGRESSION and not np.isfinite(np.asarray(y, np.float64)).all():
+    if not task.classes and not np.isfinite(np.asarray(y, np.float64)).all():
         raise InvalidInput("The target holds missing values.", hint="Drop rows without a target first.")
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from models.classifiers.base import Floats, Labels, Task, check_rows
-from models.errors import InvalidInput
+from models.classifiers.base import Floats, Task
+from models.classifiers.peers import Peer
 
 
-class Boosting(BaseEstimator):  # type: ignore[misc]
-    """Histogram gradient boosting. Category codes are split as ordered numbers: as accurate here as native categories,
-    faster, and without a limit on their number. Missing values are a branch of their own."""
+class Boosting(Peer):
+    """Histogram gradient boosting, one model per target. Category codes are split as ordered numbers: as accurate here
+    as native categories, faster, and without a limit on their number. Missing values are a branch of their own."""
 
     def __init__(
         self,
@@ -25,6 +24,7 @@ class Boosting(BaseEstimator):  # type: ignore[misc]
         learning_rate: float = 0.1,
         leaves: int = 31,
         early_stopping: bool = False,
+        class_weight: str | None = None,
         seed: int = 0,
     ) -> None:
         self.task = task
@@ -33,35 +33,28 @@ class Boosting(BaseEstimator):  # type: ignore[misc]
         self.learning_rate = learning_rate
         self.leaves = leaves
         self.early_stopping = early_stopping
+        self.class_weight = class_weight
         self.seed = seed
 
-    def fit(self, x: Floats, y: Labels) -> Self:
-        task = Task(self.task)
-        check_rows(x, y, task)
-        kind = HistGradientBoostingClassifier if task.classes else HistGradientBoostingRegressor
-        self.model_: Any = kind(
-            max_iter=self.iterations,
-            learning_rate=self.learning_rate,
-            max_leaf_nodes=self.leaves,
-            early_stopping=self.early_stopping,
-            n_iter_no_change=8,
-            random_state=self.seed,
-            categorical_features=None,
-        )
-        self.known_ = np.isfinite(x).any(axis=0)
-        self.model_.fit(self._inputs(x), y)
+    def _model(self, task: Task, rows: int, width: int) -> Any:
+        options = {
+            "max_iter": self.iterations,
+            "learning_rate": self.learning_rate,
+            "max_leaf_nodes": self.leaves,
+            "early_stopping": self.early_stopping,
+            "n_iter_no_change": 8,
+            "random_state": self.seed,
+            "categorical_features": None,
+        }
         if task.classes:
-            self.classes_ = self.model_.classes_
-        return self
+            return HistGradientBoostingClassifier(class_weight=self.class_weight, **options)
+        return HistGradientBoostingRegressor(**options)
 
-    def predict(self, x: Floats) -> Labels:
-        return np.asarray(self.model_.predict(self._inputs(x)))
-
-    def predict_proba(self, x: Floats) -> Floats:
-        if not Task(self.task).classes:
-            raise InvalidInput("A regression has no class probabilities.", hint="Use predict.")
-        return np.asarray(self.model_.predict_proba(self._inputs(x)))
+    def _prepare(self, x: Floats) -> Floats:
+        self.known_ = np.isfinite(x).any(axis=0)
+        return self._inputs(x)
 
     def _inputs(self, x: Floats) -> Floats:
         """Without the features that were missing in every training row: scikit-learn 1.9 cannot bin them."""
+        x = np.asarray(x, np.float64)
         return x[:, self.known_] if self.known_.any() else np.zeros((len(x), 1))

@@ -7,11 +7,10 @@ from typing import Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
-from models.classifiers.base import Floats, Labels, Task, check_rows
+from models.classifiers.base import Core, Floats, Labels, Task, check_rows
 from models.classifiers.network import Schedule, perceptron, train
 from models.classifiers.preparation import Preparation
 from models.errors import InvalidInput
@@ -19,7 +18,7 @@ from models.errors import InvalidInput
 ROWS_PER_PASS = 16_384
 
 
-class MLP(BaseEstimator):  # type: ignore[misc]
+class MLP(Core):
     """Multilayer perceptron; the output layer and loss follow from the task.
 
     binary: one logit, binary cross-entropy; multiclass: K logits, cross-entropy; regression: one number, mean squared
