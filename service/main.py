@@ -19,6 +19,7 @@ from service.memory import return_large_buffers
 from service.middleware import BodyLimit, HostCheck, RequestContext
 from service.privacy.routes import router as privacy
 from service.reports.routes import router as reports
+from service.reports.routes import schemas
 from service.samples.routes import router as samples
 from service.security.bootstrap import ensure_embedded_key
 from service.settings import Settings, get_settings
@@ -67,6 +68,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.mode == "embedded":
         app.add_middleware(HostCheck, allowed=LOOPBACK_NAMES)
     app.add_middleware(RequestContext)
-    for router in (health.router, datasets, privacy, jobs, synthesizers, samples, reports, keys, audit.router, web):
+    for router in (
+        health.router,
+        datasets,
+        privacy,
+        jobs,
+        synthesizers,
+        samples,
+        reports,
+        schemas,
+        keys,
+        audit.router,
+        web,
+    ):
         app.include_router(router, dependencies=[Depends(plain_json)])
     return app

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from models.evaluation.result import VERSION
+
 
 class MetricOut(BaseModel):
     section: str
@@ -46,6 +48,7 @@ MARKINGS = {
 
 
 class ReportOut(ReportSummary):
+    version: int = Field(VERSION, description="Of this shape, which GET /v1/schemas/report describes.")
     edition: Edition | None = Field(None, description="Of a job under differential privacy; others have one report.")
     marking: str | None = Field(None, description="What may be done with this edition.")
     privacy: dict[str, Any] | None = Field(
@@ -59,3 +62,14 @@ class ReportOut(ReportSummary):
     metrics: list[MetricOut]
     sections: dict[str, Any]
     meta: dict[str, Any]
+
+
+class ChartOut(BaseModel):
+    """A table of the report's page."""
+
+    name: str
+    title: str
+    section: str = Field(description="Where it stands in the page.")
+    columns: list[str]
+    rows: int
+    href: str = Field(description="The table as CSV.")

@@ -1,6 +1,5 @@
 """The report page in a real browser: nothing loaded, no errors, readable on a phone and in the dark."""
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,24 +11,13 @@ from playwright.sync_api import Browser, sync_playwright
 
 from service.reports.html import render
 from service.reports.schemas import MARKINGS
+from tests.fidelity_report import report
 from tests.public_report import public_report
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-
-
-def fixture_report(column: str) -> dict[str, Any]:
-    spec = importlib.util.spec_from_file_location(
-        "report_fixture", Path(__file__).parents[1] / "unit" / "test_reports_html.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: dict[str, Any] = module.report(column)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +33,10 @@ def browser() -> Iterator[Browser]:
 def internal_report(column: str) -> dict[str, Any]:
     """Of a private job."""
     found = {"edition": "internal", "marking": MARKINGS["internal"], "privacy": public_report(column)["privacy"]}
-    return {**fixture_report(column), **found}
+    return {**report(column), **found}
 
 
-@pytest.mark.parametrize("made", [fixture_report, public_report, internal_report])
+@pytest.mark.parametrize("made", [report, public_report, internal_report])
 @pytest.mark.parametrize("column", ["age", "<img src=x onerror=alert(1)>" + "long name " * 60])
 @pytest.mark.parametrize("width", [390, 1200])
 def test_page_opens_without_errors_requests_or_overflow(
@@ -75,7 +63,7 @@ def test_page_opens_without_errors_requests_or_overflow(
 
 def test_text_contrasts_in_light_and_dark(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    file.write_text(render(fixture_report("age")), encoding="utf-8")
+    file.write_text(render(report("age")), encoding="utf-8")
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)
         page.goto(file.as_uri())
@@ -105,7 +93,7 @@ def test_editions_are_marked_on_top_in_light_dark_and_print(browser: Browser, tm
 
 def test_print_is_dark_on_white_and_fits_the_paper(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    file.write_text(render(fixture_report("age")), encoding="utf-8")
+    file.write_text(render(report("age")), encoding="utf-8")
     page = browser.new_page(color_scheme="dark", viewport={"width": 690, "height": 980})
     page.goto(file.as_uri())
     page.emulate_media(media="print", color_scheme="dark")
@@ -118,7 +106,7 @@ def test_print_is_dark_on_white_and_fits_the_paper(browser: Browser, tmp_path: P
 
 def test_keyboard_reaches_the_skip_link_sections_and_tables(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    file.write_text(render(fixture_report("age")), encoding="utf-8")
+    file.write_text(render(report("age")), encoding="utf-8")
     page = browser.new_page()
     page.goto(file.as_uri())
     page.keyboard.press("Tab")

@@ -16,9 +16,10 @@ from service.reports.html.figures import cell, percent, plain, short, visible
 from service.reports.html.glossary import NAMES
 from service.reports.html.pages import build
 from service.reports.html.public import public
-from service.reports.html.tables import slug
+from service.reports.html.side import side
+from service.reports.html.tables import slug, tables
 
-__all__ = ["content_security_policy", "render"]
+__all__ = ["content_security_policy", "render", "render_side", "tables"]
 
 
 def _valued(write: Callable[..., str]) -> Callable[..., str]:
@@ -60,3 +61,8 @@ def render(report: dict[str, Any]) -> str:
     if report.get("edition") == "public":
         return page("public.html", **public(report))
     return page("report.html", **build(report))
+
+
+def render_side(found: dict[str, Any]) -> str:
+    """The page of several reports beside each other (the JSON of GET /v1/reports/compare)."""
+    return page("side.html", **side(found))
