@@ -11,7 +11,7 @@ import typer
 from populace.commands.common import ApiKey, Url, connect
 from populace.commands.nouns import Id, noun
 from populace.console import emit, emit_json
-from populace.scorecard import scorecard
+from populace.scorecard import beside, scorecard
 
 app = noun(
     "reports",
@@ -60,3 +60,29 @@ def download(
     format = "json" if output is not None and output.suffix.lower() == ".json" else "html"
     with connect(url, key) as client:
         client.reports.download(id, output or sys.stdout.buffer, format=format, edition=edition)
+
+
+@app.command()
+def compare(
+    ids: Annotated[list[str], typer.Argument(metavar="REPORT...", help="Two or more reports of the same dataset.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "--out", "-o", help="File .html, .csv or .json; by default a table of text."),
+    ] = None,
+    edition: Edition = None,
+    url: Url = None,
+    key: ApiKey = None,
+) -> None:
+    """Put the reports of several samples side by side, the worst figures first.
+
+    Examples: populace reports compare REPORT REPORT
+
+      populace reports compare REPORT REPORT REPORT --out page.html
+    """
+    with connect(url, key) as client:
+        if output is None:
+            emit(beside(client.reports.compare(ids, edition=edition)))
+            return
+        endings = {".json": "json", ".csv": "csv"}
+        format = endings.get(output.suffix.lower(), "html")
+        client.reports.download_comparison(ids, output, format=format, edition=edition)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
 from populace.download import Target, save
 from populace.records import Report
 from populace.resources.base import Resource, given
@@ -27,3 +31,28 @@ class Reports(Resource[Report]):
     def download(self, id: str, to: Target, *, format: str = "html", edition: str | None = None) -> None:
         """Stream the report into a path or binary file. format: html or json."""
         save(self._transport, self._url(id), to, params=given(format=format, edition=edition))
+
+    def charts(self, id: str, *, edition: str | None = None) -> list[dict[str, Any]]:
+        """The tables of the report's page: name, title, section, columns, rows."""
+        found: list[dict[str, Any]] = self._transport.json(
+            "GET", f"{self._url(id)}/charts", params=given(edition=edition)
+        )
+        return found
+
+    def chart_csv(self, id: str, name: str, *, edition: str | None = None) -> str:
+        """One of them as CSV, its numbers unrounded. Raises ApiError `not_found`."""
+        url = f"{self._url(id)}/charts/{quote(name, safe='')}.csv"
+        return self._transport.request("GET", url, params=given(edition=edition)).text
+
+    def compare(self, ids: Sequence[str], *, edition: str | None = None) -> dict[str, Any]:
+        """Reports of the same dataset side by side: `reports`, a `summary`, and `rows`, the worst first."""
+        params = given(ids=",".join(ids), format="json", edition=edition)
+        found: dict[str, Any] = self._transport.json("GET", f"{self.path}/compare", params=params)
+        return found
+
+    def download_comparison(
+        self, ids: Sequence[str], to: Target, *, format: str = "html", edition: str | None = None
+    ) -> None:
+        """Stream it into a path or binary file. format: html, json or csv."""
+        params = given(ids=",".join(ids), format=format, edition=edition)
+        save(self._transport, f"{self.path}/compare", to, params=params)

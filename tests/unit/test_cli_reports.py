@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from populace.cli import app
 from populace.resources.reports import Reports
+from populace.scorecard import beside
 from populace.transport import Transport
 
 run = CliRunner().invoke
@@ -54,3 +55,15 @@ def test_the_client_tells_the_edition() -> None:
     answer = httpx.MockTransport(lambda request: httpx.Response(200, json=BODY))
     report = Reports(Transport("http://service", "pop_a_b", transport=answer)).get("rep_1", edition="internal")
     assert (report.edition, report.marking) == ("internal", BODY["marking"])
+
+
+def test_side_by_side_in_text_and_in_files(asked: list[dict[str, str]], tmp_path: Path) -> None:
+    row = {"name": "shape", "subject": "", "headline": True, "best": [1]}
+    values = [{"value": 0.3, "status": "fail"}, {"value": 0.01, "status": "pass"}]
+    side = {"reports": [{"title": "a"}, {"title": "b"}], "rows": [{**row, "values": values}], "summary": "b is best."}
+    assert beside(side).splitlines()[1:] == ["shape   0.3!  0.01*", "b is best."]
+    for name, format in (("page.html", "html"), ("table.csv", "csv"), ("data.json", "json")):
+        done = run(app, ["reports", "compare", "rep_1", "rep_2", "--out", str(tmp_path / name)])
+        assert done.exit_code == 0, done.output
+        assert asked[-1] == {"ids": "rep_1,rep_2", "format": format}
+        assert (tmp_path / name).exists()
