@@ -15,8 +15,10 @@ from scipy.special import gammainccinv, gammaln, ndtri
 
 from models.evaluation.result import Metric
 
-CHANCE = 0.02
+CHANCE = 0.01
 """Chance that any of all figures misses its bar where the sample is as good as fresh real rows."""
+SLACK = {"columns": 0.01, "pairs": 0.01}
+"""By section: a distance of so much more than chance makes on average passes, however many rows there are."""
 MARGIN = 1.1
 """A figure may exceed what real rows are expected to read by a tenth: the expectation is drawn from few rows itself."""
 TOLERANCE = {"auc": 0.005, "score": 0.005, "ratio": 0.05}
@@ -66,8 +68,8 @@ def _reached(m: Metric, at: float, wide: float) -> bool:
 def sampling_bar(m: Metric, chance: float) -> float:
     """The figure's quantile at `chance` over fresh real rows."""
     expected, spread = float(m.expected or 0.0), float(m.spread or 0.0)
-    if m.direction == "lower" and (m.goal or 0.0) == 0.0 and expected > 0:
-        return distance_quantile(expected, spread, chance)
+    if m.direction == "lower" and (m.goal or 0.0) == 0.0:
+        return max(distance_quantile(expected, spread, chance), expected + SLACK.get(m.section, 0.0))
     away = -float(ndtri(chance)) * spread
     return expected - away if SAFE.get(m.name, m.direction) == "higher" else expected + away
 
@@ -77,8 +79,8 @@ def distance_quantile(mean: float, deviation: float, chance: float) -> float:
 
     Its square is taken for a gamma variable (Satterthwaite 1946), which is exact for one cell and for many.
     """
-    if deviation <= 0:
-        return mean
+    if deviation <= 0 or mean <= 0:
+        return mean - float(ndtri(chance)) * deviation
     second = mean * mean + deviation * deviation
     low, high = 1e-3, 1e6
     for _ in range(80):

@@ -11,6 +11,7 @@ import numpy as np
 from models.evaluation.context import FEW_ROWS, Context, Part, joined
 from models.evaluation.marginals import Errors, column_errors, trend_errors, tuple_errors
 from models.evaluation.matrix import Cells, Matrix, bootstrap, independent, sample
+from models.evaluation.nulls import share_moments
 from models.evaluation.result import Metric, finite
 from models.evaluation.twoway import two_way
 
@@ -114,7 +115,12 @@ def _metrics(
 
     def one(subject: str, k: int | None, low: float | None, high: float | None, note: str) -> Metric:
         value, ceiling, holdout, floor = (read(t, k) for t in ("synthetic", "ceiling", "holdout", "floor"))
-        return Metric(name, value, section, subject, ceiling, holdout, floor, low, high, goal=0.0, note=note)
+        usual = errors.chance.mean(axis=1) if k is None else errors.chance[:, k]
+        mean, spread = finite(float(usual[0])), finite(float(usual[1]))
+        return Metric(
+            name, value, section, subject, ceiling, holdout, floor, low, high,
+            goal=0.0, note=note, expected=mean, spread=spread,
+        )  # fmt: skip
 
     matched = read("matched", None)
     whole = f"Mean over {count:,} {of}(s); {note}"
@@ -127,6 +133,9 @@ def _metrics(
 def _missing(compared: list[Matrix], order: list[str], note: str) -> list[Metric]:
     """Difference of each column's missing share, and the largest of them."""
     real = (compared[0].missing >= 0).mean(axis=0)
+    rows = len(compared[0]), len(compared[1])
+    both = (real * rows[0] + (compared[1].missing >= 0).mean(axis=0) * rows[1]) / sum(rows)
+    usual = [share_moments(float(p), *rows) for p in both]
     gaps = {t: np.abs((m.missing >= 0).mean(axis=0) - real) for t, m in zip(order, compared[1:], strict=True)}
     chosen = [j for j, c in enumerate(compared[0].columns) if c.missing_codes]
     if not chosen:
@@ -135,7 +144,11 @@ def _missing(compared: list[Matrix], order: list[str], note: str) -> list[Metric
     def one(subject: str, which: list[int], note: str) -> Metric:
         read = {t: finite(float(g[which].max())) for t, g in gaps.items()}
         value, ceiling, holdout, floor = (read.get(t) for t in ("synthetic", "ceiling", "holdout", "floor"))
-        return Metric("missing", value, "columns", subject, ceiling, holdout, floor, goal=0.0, note=note)
+        mean, spread = max(usual[j] for j in which)
+        return Metric(
+            "missing", value, "columns", subject, ceiling, holdout, floor,
+            goal=0.0, note=note, expected=mean, spread=spread,
+        )  # fmt: skip
 
     names = [c.name for c in compared[0].columns]
     whole = one("", chosen, f"Largest difference of a column's missing share over {len(chosen)} column(s); {note}")

@@ -6,27 +6,28 @@ over the first table's rows (Efron and Tibshirani 1993, section 11.5, with group
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.evaluation.matrix import Cells, Floats, Ints, Matrix
+from models.evaluation.nulls import correlation_variances, half_normal, kolmogorov_moments, variation_moments
 
 GROUPS = 10
 """Jackknife groups: enough for an interval, few enough to cost one extra count."""
 DENSE_CELLS = 200_000
 """Above so many possible cells only those that occur are counted."""
 
-Measure = Callable[[Floats, Floats], Floats]
-
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """by_table: (tables, subjects), one row per table compared with the real one; jackknife: (GROUPS, subjects)."""
+    """by_table: (tables, subjects), one row per table compared with the real one; jackknife: (GROUPS, subjects);
+    chance: (2, subjects), mean and standard deviation of the first table's if its rows were fresh real ones."""
 
     by_table: Floats
     jackknife: Floats
+    chance: Floats
 
     def mean(self, table: int) -> float:
         return float(self.by_table[table].mean()) if self.by_table.shape[1] else float("nan")
@@ -70,22 +71,24 @@ def _leave_out(cells: Ints, groups: Ints, size: int) -> Floats:
     return np.asarray(per_group.sum(axis=0) - per_group)
 
 
-def compare(tables: Sequence[Ints], size: int, measure: Measure) -> tuple[Floats, Floats]:
-    """Cells (N,) of the real table, then of others -> distances (tables - 1,) and jackknife (GROUPS,) of the first."""
+def compare(tables: Sequence[Ints], size: int) -> tuple[Floats, Floats, tuple[float, float]]:
+    """Cells (N,) of the real table, then of others -> total variation (tables - 1,), and of the first its jackknife
+    (GROUPS,) and what chance makes of it."""
     if size > DENSE_CELLS:
         _, flat = np.unique(np.concatenate(tables), return_inverse=True)
         tables = np.split(flat, np.cumsum([len(t) for t in tables])[:-1])
         size = int(flat.max()) + 1 if len(flat) else 0
-    real = shares(_count(tables[0], size))
-    distances = [float(measure(real, shares(_count(t, size)))) for t in tables[1:]]
+    counts = [_count(t, size) for t in tables]
+    real = shares(counts[0])
+    distances = [float(total_variation(real, shares(c))) for c in counts[1:]]
     left = shares(_leave_out(tables[1], groups_of(len(tables[1])), size))
-    return np.array(distances), measure(real, left)
+    return np.array(distances), total_variation(real, left), variation_moments(counts[0], counts[1])
 
 
 def column_errors(tables: Sequence[Matrix]) -> Errors:
     """Shape of each column. Numbers and dates: the larger of the Kolmogorov-Smirnov distance of the present values and
     the total variation of the missing codes; labels: total variation with every missing code a category of its own."""
-    by_table, jackknife = [], []
+    by_table, jackknife, chance = [], [], []
     for j, column in enumerate(tables[0].columns):
         states = [t.missing[:, j].astype(np.int64) + 1 for t in tables]
         size = len(column.missing_codes) + 1
@@ -95,9 +98,9 @@ def column_errors(tables: Sequence[Matrix]) -> Errors:
                 np.where(s == 0, np.nan_to_num(t.values[:, j]).astype(np.int64), first + s - 1)
                 for t, s in zip(tables, states, strict=True)
             ]
-            distance, left = compare(cells, first + size - 1, total_variation)
+            distance, left, usual = compare(cells, first + size - 1)
         else:
-            distance, left = compare(states, size, total_variation)
+            distance, left, usual = compare(states, size)
             present = [t.values[s == 0, j] for t, s in zip(tables, states, strict=True)]
             grid = np.unique(np.concatenate(present))
             ordered = [np.searchsorted(grid, p) for p in present]
@@ -108,22 +111,25 @@ def column_errors(tables: Sequence[Matrix]) -> Errors:
             groups = groups_of(len(states[1]))[states[1] == 0]
             ks_left = kolmogorov_smirnov(shares(counts[0]), shares(_leave_out(ordered[1], groups, len(grid))))
             distance, left = np.maximum(distance, ks), np.maximum(left, ks_left)
+            mean, deviation = kolmogorov_moments(len(present[0]), len(present[1]))
+            usual = max(usual[0], mean), max(usual[1], deviation)
         by_table.append(distance)
         jackknife.append(left)
-    return Errors(np.array(by_table).T, np.array(jackknife).T)
+        chance.append(usual)
+    return Errors(np.array(by_table).T, np.array(jackknife).T, np.array(chance).T)
 
 
 def tuple_errors(tables: Sequence[Ints], sizes: Sequence[int], combinations: Sequence[tuple[int, ...]]) -> Errors:
     """Total variation over the joint cells of each combination of columns. tables: cells (N, D), the real one first."""
     by_table = np.zeros((len(tables) - 1, len(combinations)))
-    jackknife = np.zeros((GROUPS, len(combinations)))
+    jackknife, chance = np.zeros((GROUPS, len(combinations))), np.zeros((2, len(combinations)))
     for i, columns in enumerate(combinations):
         size, keys = 1, [np.zeros(len(t), np.int64) for t in tables]
         for j in columns:
             size *= max(sizes[j], 1)
             keys = [k * sizes[j] + t[:, j] for k, t in zip(keys, tables, strict=True)]
-        by_table[:, i], jackknife[:, i] = compare(keys, size, total_variation)
-    return Errors(by_table, jackknife)
+        by_table[:, i], jackknife[:, i], chance[:, i] = compare(keys, size)
+    return Errors(by_table, jackknife, chance)
 
 
 def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[int, ...]]) -> Errors:
@@ -134,9 +140,10 @@ def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[i
     is_number = np.array([not c.labelled for c in columns], dtype=bool)
     both = np.array([bool(is_number[a] and is_number[b]) for a, b in pairs], dtype=bool)
     by_table, jackknife = np.zeros((len(tables) - 1, len(pairs))), np.zeros((GROUPS, len(pairs)))
+    chance = np.zeros((2, len(pairs)))
     mixed = [p for p, numbers in zip(pairs, both, strict=True) if not numbers]
     got = tuple_errors([cells.codes(t) for t in tables], cells.sizes, mixed)
-    by_table[:, ~both], jackknife[:, ~both] = got.by_table, got.jackknife
+    by_table[:, ~both], jackknife[:, ~both], chance[:, ~both] = got.by_table, got.jackknife, got.chance
     if both.any():
         chosen = np.flatnonzero(is_number)
         place = {int(j): i for i, j in enumerate(chosen)}
@@ -151,7 +158,10 @@ def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[i
         for g in range(GROUPS):
             part = _correlations(moments[1] - _moments(scaled[1][groups == g]))[at]
             jackknife[g, both] = _difference(real, part)
-    return Errors(by_table, jackknife)
+        rows = 1 / np.maximum(moments[0][0][at], 1) + 1 / np.maximum(moments[1][0][at], 1)
+        spread = np.sqrt(correlation_variances(scaled[0])[at] * rows) / 2
+        chance[:, both] = np.array([half_normal(float(s)) for s in spread]).T
+    return Errors(by_table, jackknife, chance)
 
 
 def correlations(values: Floats) -> Floats:

@@ -1,0 +1,90 @@
+"""What chance alone makes of a distance between two samples of one distribution: mean and standard deviation.
+
+Total variation: by permutation. Given the pooled counts of the cells, which rows belong to which table is a draw
+without replacement, so a cell's count in the first table is hypergeometric (Lehmann and Romano 2005, section 15.2). No
+cell needs to be frequent: rare cells, and those that one table lacks, are accounted for exactly.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import betaln, xlog1py, xlogy
+
+from models.evaluation.matrix import Floats
+
+EXACT = 64
+"""Up to so many cells their covariances are computed one by one."""
+
+
+def variation_moments(first: Floats, second: Floats) -> tuple[float, float]:
+    """Counts (C,) of two tables -> mean and standard deviation of their total variation over all ways to deal out the
+    pooled rows. Empty tables read (0, 0)."""
+    a, b = float(first.sum()), float(second.sum())
+    if a <= 0 or b <= 0:
+        return 0.0, 0.0
+    pooled = first + second
+    pooled = pooled[pooled > 0]
+    total, share = a + b, a / (a + b)
+    variance = pooled * share * (1 - share) * (total - pooled) / max(total - 1, 1)
+    shrink = np.sqrt((total - pooled) / max(total - 1, 1))
+    deviation = np.minimum(_mean_deviation(pooled, share) * shrink, np.sqrt(variance))
+    own = np.maximum(variance - deviation**2, 0.0)
+    size = 0.5 * (1 / a + 1 / b)
+    return size * float(deviation.sum()), size * math.sqrt(float(own.sum()) + _covariances(pooled, variance, total))
+
+
+def _mean_deviation(pooled: Floats, share: float) -> Floats:
+    """E|X - EX| of X binomial(pooled, share) (De Moivre; Diaconis and Zabell 1991, equation 1.1)."""
+    n = pooled
+    m = np.floor(n * share) + 1
+    m = np.minimum(m, n)
+    choose = -np.log1p(n) - betaln(n - m + 1, m + 1)
+    return np.asarray(2 * m * np.exp(choose + xlogy(m, share) + xlog1py(n - m + 1, -share)))
+
+
+def _covariances(pooled: Floats, variance: Floats, total: float) -> float:
+    """Sum over pairs of cells of the covariance of their absolute deviations, as if both were normal."""
+    ratio = np.sqrt(pooled / np.maximum(total - pooled, 1e-9))
+    if len(pooled) <= EXACT:
+        r = np.clip(np.outer(ratio, ratio), 0.0, 1.0)
+        each = (np.sqrt(1 - r**2) + r * np.arcsin(r) - 1) * np.sqrt(np.outer(variance, variance))
+        return 2 / math.pi * float(each.sum() - np.trace(each))
+    weighted = np.sqrt(variance) * np.minimum(ratio, 1.0) ** 2
+    return float(weighted.sum() ** 2 - (weighted**2).sum()) / math.pi
+
+
+def kolmogorov_moments(a: float, b: float) -> tuple[float, float]:
+    """Mean and standard deviation of the Kolmogorov-Smirnov distance of samples of a and b rows (Marsaglia, Tsang and
+    Wang 2003, the limit); ties only make it smaller. Empty samples read (0, 0)."""
+    if a <= 0 or b <= 0:
+        return 0.0, 0.0
+    size = math.sqrt(1 / a + 1 / b)
+    return 0.868731 * size, 0.260333 * size
+
+
+def share_moments(gone: float, a: float, b: float) -> tuple[float, float]:
+    """Mean and standard deviation of the difference of two shares; gone: the share in both samples together."""
+    if a <= 0 or b <= 0:
+        return 0.0, 0.0
+    size = math.sqrt(max(gone * (1 - gone), 0.0) * (1 / a + 1 / b))
+    return half_normal(size)
+
+
+def half_normal(deviation: float) -> tuple[float, float]:
+    """Mean and standard deviation of |X|, X normal about 0."""
+    return deviation * math.sqrt(2 / math.pi), deviation * math.sqrt(1 - 2 / math.pi)
+
+
+def correlation_variances(x: Floats) -> Floats:
+    """Standardised values (N, K), NaN missing -> N times the variance of each sample correlation, (K, K), without
+    assuming normal columns: mean square of its influence function (Devlin, Gnanadesikan and Kettenring 1975)."""
+    present = np.isfinite(x)
+    z = np.where(present, x, 0.0)
+    n = np.maximum(present.T.astype(float) @ present.astype(float), 1)
+    square = z**2
+    r = np.clip((z.T @ z) / n, -1, 1)
+    both, cubic, fourth = square.T @ square / n, (square * z).T @ z / n, (square**2).T @ present / n
+    out = both - r * (cubic + cubic.T) + r**2 / 4 * (fourth + fourth.T + 2 * both)
+    return np.asarray(np.maximum(out, 0.0))
