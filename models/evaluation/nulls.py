@@ -25,14 +25,15 @@ def variation_moments(first: Floats, second: Floats) -> tuple[float, float]:
     if a <= 0 or b <= 0:
         return 0.0, 0.0
     pooled = first + second
-    pooled = pooled[pooled > 0]
+    pooled, cells = np.unique(pooled[pooled > 0], return_counts=True)
     total, share = a + b, a / (a + b)
     variance = pooled * share * (1 - share) * (total - pooled) / max(total - 1, 1)
     shrink = np.sqrt((total - pooled) / max(total - 1, 1))
     deviation = np.minimum(_mean_deviation(pooled, share) * shrink, np.sqrt(variance))
-    own = np.maximum(variance - deviation**2, 0.0)
+    own = float((cells * np.maximum(variance - deviation**2, 0.0)).sum())
     size = 0.5 * (1 / a + 1 / b)
-    return size * float(deviation.sum()), size * math.sqrt(float(own.sum()) + _covariances(pooled, variance, total))
+    shared = _covariances(np.repeat(pooled, cells), np.repeat(variance, cells), total)
+    return size * float((cells * deviation).sum()), size * math.sqrt(own + shared)
 
 
 def _mean_deviation(pooled: Floats, share: float) -> Floats:
