@@ -11,10 +11,11 @@ from markupsafe import Markup, escape
 
 from service.reports.html import assets, charts, look
 from service.reports.html.assets import TEMPLATES, content_security_policy
+from service.reports.html.comparison import comparison
 from service.reports.html.contents import contents
 from service.reports.html.figures import cell, percent, plain, short, visible
 from service.reports.html.glossary import NAMES
-from service.reports.html.pages import build
+from service.reports.html.pages import build, shell
 from service.reports.html.public import public
 from service.reports.html.side import side
 from service.reports.html.tables import slug, tables
@@ -60,7 +61,9 @@ def render(report: dict[str, Any]) -> str:
     """The page of a report (the JSON of GET /v1/reports/{id}). Absent sections are named as absent."""
     if report.get("edition") == "public":
         return page("public.html", **public(report))
-    return page("report.html", **build(report))
+    if report.get("kind") == "comparison":
+        return page("comparison.html", **shell(report), **comparison(report))
+    return page("report.html", **shell(report), **build(report))
 
 
 def render_side(found: dict[str, Any]) -> str:

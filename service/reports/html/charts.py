@@ -12,7 +12,7 @@ from service.reports.html.histogram import histogram
 from service.reports.html.svg import group, line, picture, tag, text
 from service.reports.html.twoway import two_way
 
-__all__ = ["bullet", "curves", "heat", "histogram", "ranked", "span", "two_way"]
+__all__ = ["bullet", "curves", "forest", "heat", "histogram", "ranked", "span", "two_way"]
 
 KNOWN = (("floor", "worst known"), ("holdout", "real holdout"), ("ceiling", "best known"))
 Line = tuple[str, str, Sequence[float], Sequence[float]]
@@ -155,12 +155,64 @@ def ranked(rows: Sequence[Mapping[str, Any]], title: str, unit: str = "share", l
     return picture(340, 8 + 18 * len(rows), title, shapes, "ranked")
 
 
+def forest(rows: Sequence[Mapping[str, Any]], title: str, unit: str, reference: float | None = None) -> Markup:
+    """Values with their intervals below each other, and an upright line at `reference`. rows: subject, value, and maybe
+    low, high, and other (value, low, high) of a second table, drawn below the first."""
+    rows = [row for row in rows if row.get("value") is not None]
+    ends = [
+        float(v)
+        for row in rows
+        for o in (row, row.get("other") or {})
+        for k in ("value", "low", "high")
+        if (v := o.get(k)) is not None
+    ]
+    ends += [] if reference is None else [reference]
+    if not rows or not ends:
+        return Markup("")
+    low, wide = min(ends), max(max(ends) - min(ends), 1e-9)
+
+    def place(v: float) -> float:
+        return 124 + 158 * (v - low) / wide
+
+    height = 20 * len(rows) + 22
+    shapes = []
+    if reference is not None:
+        shapes.append(line([(place(reference), 2), (place(reference), height - 18)], "mark"))
+    for k, row in enumerate(rows):
+        y = 12 + 20 * k
+        said = [f"{short(row['subject'], 80)}: {_spanned(row, unit)}"]
+        marks = [tag("rect", x=0, y=y - 9, width=340, height=19, class_="ground")]
+        for shift, o, class_ in ((0.0, row, "synthetic"), (5.0, row.get("other") or {}, "holdout")):
+            if o.get("value") is None:
+                continue
+            top = y + shift - (2.5 if row.get("other") else 0)
+            if o.get("low") is not None and o.get("high") is not None:
+                marks.append(line([(place(o["low"]), top), (place(o["high"]), top)], f"whisker {class_}-line"))
+            marks.append(tag("circle", cx=place(float(o["value"])), cy=top, r=3.6, class_=class_))
+        if row.get("other"):
+            said.append(f"real: {_spanned(row['other'], unit)}")
+        marks.append(text(118, y + 4, short(row["subject"], 20), "label", "end"))
+        marks.append(text(336, y + 4, cell(float(row["value"]), unit), "label", "end"))
+        shapes.append(group([tag("title", "; ".join(said)), *marks], class_="point"))
+    shapes.append(text(124, height - 4, axis(low), "label"))
+    shapes.append(text(282, height - 4, axis(low + wide), "label", "end"))
+    return picture(340, height, title, shapes, "forest")
+
+
+def _spanned(row: Mapping[str, Any], unit: str) -> str:
+    words = cell(float(row["value"]), unit)
+    if row.get("low") is None or row.get("high") is None:
+        return words
+    return f"{words} ({cell(float(row['low']), unit)} to {cell(float(row['high']), unit)})"
+
+
 def curves(
     lines: Sequence[Line],
     title: str,
     x_label: str,
     y_label: str,
     unit_square: bool = False,
+    diagonal: bool = True,
     height: int = 240,
     marks: Sequence[Mark] = (),
 ) -> Markup:
@@ -176,7 +228,7 @@ def curves(
         return 46 + (x - x0) / ((x1 - x0) or 1) * 280, base - (y - y0) / ((y1 - y0) or 1) * (base - 20)
 
     shapes = [line([at(x0, y0), at(x1, y0)], "axis"), line([at(x0, y0), at(x0, y1)], "axis")]
-    if unit_square:
+    if unit_square and diagonal:
         shapes.append(line([at(0, 0), at(1, 1)], "diagonal"))
     for value, (x, y), anchor in ((x0, at(x0, y0), "middle"), (x1, at(x1, y0), "end")):
         shapes.append(text(x, y + 14, axis(value), "label", anchor))

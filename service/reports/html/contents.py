@@ -8,7 +8,7 @@ from html import unescape
 from typing import Any
 
 SECTION = re.compile(
-    r'<section (?:class="[^"]*" )?id="([a-z-]+)"(?: aria-label="([^"]*)")?[^>]*>(?:\s*<h2>([^<]*)</h2>)?'
+    r'<section (?:class="[^"]*" )?id="([a-z0-9-]+)"(?: aria-label="([^"]*)")?[^>]*>(?:\s*<h2>([^<]*)</h2>)?'
 )
 """Names from outside stand escaped in the body, so that none can look like a section."""
 COVERED = {"columns": ("columns",), "pairs": ("pairs", "sdmetrics")}

@@ -33,13 +33,27 @@ GROUPS = (
 """(name, sections of its metrics, what its yardsticks are)"""
 
 
+def shell(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables of the pages of both kinds of reports: names, marks, provenance."""
+    manifest: Mapping[str, Any] = (report.get("synthesizer") or {}).get("manifest") or {}
+    return {
+        "report": report,
+        "title": report["dataset"]["name"],
+        "mark": report.get("edition"),
+        "marking": report.get("marking"),
+        "all": views(report["metrics"], report["meta"]),
+        "warnings": (report.get("sample") or {}).get("warnings") or [],
+        "facts": facts(report),
+        "settings": settings(manifest, report["meta"]),
+    }
+
+
 def build(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Variables of report.html."""
-    views = [view(m) for m in judged(report["metrics"], report["meta"])]
-    metrics = {(m["name"], m["subject"]): m for m in views}
+    """Variables of report.html beside the shell's."""
+    seen = views(report["metrics"], report["meta"])
+    metrics = {(m["name"], m["subject"]): m for m in seen}
     sections: Mapping[str, Any] = report["sections"]
     synthesizer: Mapping[str, Any] = report.get("synthesizer") or {}
-    sample: Mapping[str, Any] = report.get("sample") or {}
     scorecard: Mapping[str, Any] = sections.get("scorecard") or {}
     headline = [
         {**metrics[(h["name"], h["subject"])], "label": h["label"]}
@@ -51,16 +65,11 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
     pairs: Mapping[str, Any] = sections.get("pairs") or {}
     detection: Mapping[str, Any] = sections.get("detection") or {}
     return {
-        "report": report,
-        "title": report["dataset"]["name"],
         "synthetic_rows": _rows(report),
         "rows_of": report["meta"].get("rows") or {},
-        "mark": report.get("edition"),
-        "marking": report.get("marking"),
         "verdict": sections.get("verdict") or {"summary": "No verdict was drawn up.", "problems": []},
         "headline": headline,
         "count": Counter(m["status"] for m in headline),
-        "all": seen,
         "counts": Counter(m["status"] for m in seen),
         "failing": [m for m in worst_first(seen) if m["status"] == "fail"],
         "groups": [
@@ -81,9 +90,6 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "rules": {"cost": None, **sections["rules"]} if sections.get("rules") else None,
         "training": training(manifest),
         "distances": series.distances(sections.get("disclosure")),
-        "warnings": (report["sample"] or {}).get("warnings") or [],
-        "facts": facts(report),
-        "settings": settings(manifest, report["meta"]),
         "glossary": GLOSSARY,
         "how": HOW,
     }
