@@ -11,6 +11,7 @@ from models.evaluation.matrix import Keys, Matrix
 from models.evaluation.options import EvaluationOptions
 from models.evaluation.result import Metric
 from models.progress import Progress
+from models.table import Table
 
 FEW_ROWS = 30
 """Below so many rows a yardstick, or a figure that needs a trained model, is left out, and the note says so."""
@@ -19,7 +20,8 @@ FEW_ROWS = 30
 @dataclass(frozen=True, eq=False)
 class Context:
     """real is the training part, or so many of its rows as figures need; known (U,): keys of all its rows, each once,
-    and real_rows their number. `seed` fixes every draw; each part draws from its own stream."""
+    and real_rows their number. `seed` fixes every draw; each part draws from its own stream. tables: real, holdout and
+    synthetic with all their rows, for what is no number or label (texts, rules)."""
 
     real: Matrix
     holdout: Matrix
@@ -30,6 +32,7 @@ class Context:
     progress: Progress
     known: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
     real_rows: int = 0
+    tables: tuple[Table, Table, Table] | None = None
 
     def rng(self, part: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *part.encode()])

@@ -17,6 +17,7 @@ from models.evaluation.context import Context, Part
 from models.evaluation.detection import detection
 from models.evaluation.disclosure import disclosure
 from models.evaluation.fidelity import fidelity
+from models.evaluation.kmarginal import k_marginal
 from models.evaluation.matrix import distinct_keys, read_matrix
 from models.evaluation.options import COLUMNS, EvaluationOptions
 from models.evaluation.reports import sdmetrics_reports
@@ -31,6 +32,7 @@ from models.table import Table
 PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
     ("columns", columns, 0.02),
     ("fidelity", fidelity, 0.05),
+    ("k_marginal", k_marginal, 0.2),
     ("detection", detection, 0.25),
     ("utility", utility, 0.6),
     ("disclosure", disclosure, 0.85),
@@ -84,6 +86,7 @@ def evaluate(
         progress,
         distinct_keys(real if disclosed is None else disclosed[0], modelled, "real"),
         len(real if disclosed is None else disclosed[0]),
+        (real, holdout, synthetic),
     )
     whole = context
     if disclosed is not None:

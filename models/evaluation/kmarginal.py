@@ -1,0 +1,125 @@
+"""The k-marginal score of NIST's SDNist on its scale from 0 to 1000, and the subsample that scores the same.
+
+1000 times (1 - mean total variation) over all pairs of columns, numbers in 20 bins of equal rank; where a table has an
+area column, over triples of it and each pair (Task et al. 2023, "SDNist v2: Deidentified Data Report Tool", NIST IR;
+the 2-marginals "PUMA, a, b" of the Diverse Communities excerpts). The equivalent subsample is the share of the real
+rows, drawn without replacement, whose score comes nearest. As many fresh real rows as there are real rows differ from
+these by the noise of two samples and score like a subsample of a third, not like all of them: 1/f - 1 = 2.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.random import Generator
+
+from models.evaluation.context import FEW_ROWS, Context, Part
+from models.evaluation.groups import area_of
+from models.evaluation.marginals import compare, total_variation
+from models.evaluation.matrix import Cells, Ints, bootstrap, independent, sample
+from models.evaluation.result import Metric
+
+FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Subsamples, as SDNist has them."""
+BINS = 20
+MOST_CELLS = 150
+"""Columns of more cells are left out of the pairs: they measure nothing but noise (SDNist leaves out INDP)."""
+PAIRS = 276
+MARGIN = 1.1
+"""The bar: what two parts of the real rows read against each other, and a tenth more."""
+
+
+def scores(
+    tables: Sequence[Ints], sizes: Sequence[int], pairs: Sequence[tuple[int, ...]], group: int | None
+) -> list[float]:
+    """Scores of cells (N, D) of each table but the first, against the first."""
+    first = () if group is None else (group,)
+    total = np.zeros(len(tables) - 1)
+    for pair in pairs:
+        keys, size = [np.zeros(len(t), np.int64) for t in tables], 1
+        for j in (*first, *pair):
+            keys = [k * sizes[j] + t[:, j] for k, t in zip(keys, tables, strict=True)]
+            size *= sizes[j]
+        total += compare(keys, size, total_variation)[0]
+    return [float(v) for v in 1000 * (1 - total / max(len(pairs), 1))]
+
+
+def equivalent(score: float, curve: Sequence[float]) -> float:
+    """The fraction of FRACTIONS whose score comes nearest."""
+    return FRACTIONS[int(np.argmin([abs(score - c) for c in curve]))]
+
+
+def subsamples(real: Ints, rng: Generator) -> list[Ints]:
+    """Nested random subsamples of the real rows, one for each of FRACTIONS."""
+    order = rng.permutation(len(real))
+    return [real[order[: max(1, round(f * len(real)))]] for f in FRACTIONS]
+
+
+def pairs_of(sizes: Sequence[int], group: int | None, most: int, rng: Generator) -> list[tuple[int, ...]]:
+    """All pairs of columns with at most MOST_CELLS cells, without the group; of more than `most` a random choice."""
+    chosen = [j for j, size in enumerate(sizes) if j != group and size <= MOST_CELLS]
+    every = list(itertools.combinations(chosen, 2))
+    if len(every) <= most:
+        return every
+    return [every[i] for i in np.sort(rng.choice(len(every), most, replace=False))]
+
+
+def k_marginal(context: Context) -> Part:
+    """Score and equivalent subsample, with the yardsticks' own."""
+    rng = context.rng("k_marginal")
+    real = sample(context.real, context.options.rows, rng)
+    rows = min(len(real), len(context.synthetic))
+    tables = {
+        "synthetic": sample(context.synthetic, rows, rng),
+        "ceiling": bootstrap(real, rows, rng),
+        "floor": independent(real, rows, rng),
+    }
+    if len(context.holdout) >= FEW_ROWS:
+        tables["holdout"] = sample(context.holdout, rows, rng)
+    cells = Cells.fit(real, BINS)
+    group = area_of(context)
+    pairs = pairs_of(cells.sizes, group, PAIRS, rng)
+    if not pairs:
+        why = "There is no pair of columns with few enough values."
+        return Part([Metric("k_marginal", None, "pairs", direction="higher", goal=1000.0, unit="points", note=why)])
+    codes = cells.codes(real)
+    smaller = subsamples(codes, rng)
+    read = scores([codes, *(cells.codes(t) for t in tables.values()), *smaller], cells.sizes, pairs, group)
+    bar = 1000 - MARGIN * (1000 - _split(codes, rows, cells.sizes, pairs, group, rng))
+    found = dict(zip(tables, read, strict=False))
+    curve = read[len(tables) :]
+    by = f", each with {context.names[group]}" if group is not None else ""
+    note = (
+        f"{len(pairs):,} pairs{by}; {rows:,} rows of each table. As many fresh real rows score like a subsample of 33%."
+    )
+    like = {name: equivalent(score, curve) for name, score in found.items()}
+
+    def metric(name: str, of: dict[str, float], goal: float, unit: str, bar: float) -> Metric:
+        value, *yards = (of.get(t) for t in ("synthetic", "ceiling", "holdout", "floor"))
+        status = "pass" if (value or 0.0) >= bar else "fail"
+        how = {"direction": "higher", "goal": goal, "unit": unit, "note": note, "bar": bar, "status": status}
+        return Metric(name, value, "pairs", "", *yards, **how)  # type: ignore[arg-type]
+
+    metrics = [
+        metric("k_marginal", found, 1000.0, "points", bar),
+        metric("k_marginal_subsample", like, 1.0, "share", equivalent(bar, curve)),
+    ]
+    section = {
+        "group": None if group is None else context.names[group],
+        "scores": found,
+        "equivalent": like,
+        "curve": [{"fraction": f, "score": c} for f, c in zip(FRACTIONS, curve, strict=True)],
+        "note": note,
+    }
+    return Part(metrics, {"k_marginal": section}, {"k_marginal_rows": rows, "k_marginal_pairs": len(pairs)})
+
+
+def _split(
+    real: Ints, rows: int, sizes: Sequence[int], pairs: Sequence[tuple[int, ...]], group: int | None, rng: Generator
+) -> float:
+    """Score of two parts of the real rows against each other, with no less noise than fresh rows against all."""
+    order = rng.permutation(len(real))
+    first = max(1, min(rows, len(real) // 2))
+    return scores([real[order[first:]], real[order[:first]]], sizes, pairs, group)[0]
