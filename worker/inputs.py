@@ -76,6 +76,23 @@ def _describe(claim: Claim, database: Database) -> tuple[dict[str, Any], Mapping
             blobs["synthesizer.tar"] = synthesizer.artifact_blob_id
             if claim.spec.get("impute"):
                 blobs["table.parquet"] = None if dataset is None else dataset.table_blob_id
+        elif claim.kind == "evaluate" and "real" in claim.spec:
+            facts["schema"], facts["schemas"] = claim.spec["schema"], {}
+            blobs["table.parquet"] = None if dataset is None else dataset.table_blob_id
+            for role in ("synthetic", "holdout"):
+                if role in claim.spec:
+                    other = session.get(Dataset, claim.spec[role])
+                    facts["schemas"][role] = None if other is None else other.schema
+                    blobs[f"{role}.parquet"] = None if other is None else other.table_blob_id
+        elif claim.kind == "compare":
+            facts["schema"] = claim.spec["schema"]
+            if "sample_id" not in claim.spec:
+                blobs["table.parquet"] = None if dataset is None else dataset.table_blob_id
+            elif sample is not None:
+                blobs |= _parts(session, sample)
+            if "test" in claim.spec:
+                test = session.get(Dataset, claim.spec["test"])
+                blobs["test.parquet"] = None if test is None else test.table_blob_id
         elif claim.kind == "evaluate" and dataset is not None and synthesizer is not None and sample is not None:
             facts["schema"], facts["split"] = sample.schema, synthesizer.manifest["split"]
             if privacy := synthesizer.manifest.get("privacy"):

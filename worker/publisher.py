@@ -27,6 +27,7 @@ NEEDED = {
     "sample": ("sample",),
     "evaluate": (),
     "tune": (),
+    "compare": (),
 }
 READ_BYTES = 1024 * 1024
 

@@ -97,6 +97,8 @@ def main(folder: Path) -> int:
             from worker.verbs.sample import run
         elif job["kind"] == "tune":
             from worker.verbs.tune import run
+        elif job["kind"] == "compare":
+            from worker.verbs.compare import run
         else:
             from worker.verbs.evaluate import run
         outcome = run(job, folder, reporter)

@@ -14,13 +14,15 @@ CHECKS = {
     "kind": "kind IN ('fidelity', 'comparison')",
     "source": "kind = 'comparison' OR (sample_id IS NULL) <> (synthetic_dataset_id IS NULL)",
 }
+FIGURES = ("expected", "spread", "bar")
 DATASETS = ("synthetic_dataset_id", "holdout_dataset_id")
 SAMPLE, ANY_SAMPLE = "sample_id VARCHAR(32) NOT NULL", "sample_id VARCHAR(32)"
 PRIMARY = "CONSTRAINT pk_reports PRIMARY KEY (id)"
 
 
 def upgrade() -> None:
-    op.add_column("metrics", sa.Column("bar", sa.Double(), nullable=True))
+    for name in FIGURES:
+        op.add_column("metrics", sa.Column(name, sa.Double(), nullable=True))
     op.add_column("metrics", sa.Column("status", sa.String(length=12), server_default="", nullable=False))
     upgrade_sqlite() if op.get_bind().dialect.name == "sqlite" else upgrade_postgresql()
     for name in DATASETS:
@@ -34,8 +36,8 @@ def downgrade() -> None:
     for name in DATASETS:
         op.drop_index(op.f(f"ix_reports_{name}"), "reports")
     downgrade_sqlite() if op.get_bind().dialect.name == "sqlite" else downgrade_postgresql()
-    op.drop_column("metrics", "status")
-    op.drop_column("metrics", "bar")
+    for name in ("status", *FIGURES):
+        op.drop_column("metrics", name)
 
 
 def upgrade_postgresql() -> None:

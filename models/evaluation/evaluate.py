@@ -24,12 +24,14 @@ from models.evaluation.reports import sdmetrics_reports
 from models.evaluation.result import Evaluation, Metric
 from models.evaluation.threads import one_thread
 from models.evaluation.utility import utility
+from models.evaluation.validity import validity
 from models.evaluation.verdict import scorecard, verdict
 from models.progress import SILENT, Progress
 from models.schema import Schema
 from models.table import Table
 
 PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
+    ("validity", validity, 0.01),
     ("columns", columns, 0.02),
     ("fidelity", fidelity, 0.05),
     ("k_marginal", k_marginal, 0.2),

@@ -24,9 +24,11 @@ def profile_jobs(session: Session, dataset_ids: Sequence[str]) -> dict[str, str]
 
 
 def working_jobs(session: Session, dataset_id: str) -> Sequence[str]:
-    """Jobs at work on the dataset or with what was made from it, such as an imputation of another one."""
+    """Jobs at work on the dataset, be it beside another one, or with what was made from it, such as an imputation of
+    another one."""
     made = select(Synthesizer.id).where(Synthesizer.dataset_id == dataset_id)
-    busy = or_(Job.dataset_id == dataset_id, Job.synthesizer_id.in_(made))
+    beside = [Job.spec[role].as_string() == dataset_id for role in ("synthetic", "holdout", "test")]
+    busy = or_(Job.dataset_id == dataset_id, Job.synthesizer_id.in_(made), *beside)
     return session.scalars(select(Job.id).where(busy, Job.state.not_in(ENDED))).all()
 
 

@@ -222,7 +222,7 @@ class Report(Base):
 
 
 class MetricRow(Base):
-    """bar: what `value` has to reach; status: pass, fail or unavailable, "" for a figure without a bar."""
+    """models.evaluation.result.Metric says what each is. Older figures have no bar and no status."""
 
     __tablename__ = "metrics"
     report_id: Mapped[str] = mapped_column(ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True)
@@ -240,6 +240,8 @@ class MetricRow(Base):
     goal: Mapped[float | None] = mapped_column(Double)
     unit: Mapped[str] = mapped_column(String(20))
     note: Mapped[str] = mapped_column(Text, default="")
+    expected: Mapped[float | None] = mapped_column(Double)
+    spread: Mapped[float | None] = mapped_column(Double)
     bar: Mapped[float | None] = mapped_column(Double)
     status: Mapped[str] = mapped_column(String(12), default="", server_default="")
     __table_args__ = (UniqueConstraint("report_id", "name", "subject"),)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from service.jobs.resolved import Resolved
 from service.jobs.schemas import Estimates
-from service.jobs.specs import Resolved
 
 START_SECONDS = 5.0
 """Starting the child process and importing its libraries."""
@@ -27,6 +27,8 @@ PRIVATE_SECONDS = 5.0
 """Of mechanism marginals (Adult: 4 s), nearly whatever the rows."""
 CTGAN_STEP_SECONDS = 0.01
 """Of model ctgan, at 15 columns."""
+FIT_SECONDS, FIT_POWER = 0.6, 0.8
+"""Of one method on one fold of a comparison, at 10,000 cells, and how it grows with the cells."""
 BASE_BYTES = 600 * 1024**2
 CELL_BYTES = 25
 """Of the table that a job reads (10,000,000 x 15: bench/README.md, Size)."""
@@ -48,6 +50,8 @@ def estimate(job: Resolved) -> Estimates:
         factor = SINGLE if options.get("model") == "ctgan" else FITTED
     elif job.kind == "tune":
         seconds += min(job.spec["trials"] * _work(job), job.spec["max_time"] or math.inf)
+    elif job.kind == "compare":
+        seconds += _comparison(job)
     elif job.kind == "evaluate":
         seconds += EVALUATION * _work(job)
     if job.kind in ("synthesize", "sample"):
@@ -69,6 +73,14 @@ def estimate(job: Resolved) -> Estimates:
 def _work(job: Resolved) -> float:
     """Seconds of a synthesize job on the same table, its start left out."""
     return CELL_SECONDS * job.columns * math.pow(job.table_rows or job.rows, ROWS_POWER)
+
+
+def _comparison(job: Resolved) -> float:
+    """Seconds of all fits of all folds; of a table of more rows than the options allow, as many as they allow."""
+    options = job.spec["options"]
+    rows = min(job.table_rows or job.rows, options["rows"])
+    fits = len(options["targets"]) * len(options["methods"]) * options["folds"] * options["repeats"]
+    return float(fits * FIT_SECONDS * math.pow(rows * job.columns / 10_000, FIT_POWER))
 
 
 def _training(job: Resolved) -> float:

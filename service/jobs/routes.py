@@ -19,7 +19,7 @@ IdempotencyKey = Annotated[
     str | None, Header(max_length=200, min_length=1, description="The same key again answers the same job.")
 ]
 State = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
-Kind = Literal["profile", "synthesize", "sample", "evaluate", "tune"]
+Kind = Literal["profile", "synthesize", "sample", "evaluate", "compare", "tune"]
 MAX_ID = 2**63 - 1
 
 
@@ -28,7 +28,7 @@ MAX_ID = 2**63 - 1
     status_code=202,
     response_model=JobOut,
     responses={200: {"model": DryRun | JobOut}},
-    summary="Start a job: train, sample, evaluate or tune",
+    summary="Start a job: train, sample, evaluate, compare or tune",
 )
 def create(
     body: JobRequest,

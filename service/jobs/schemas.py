@@ -28,6 +28,10 @@ Mode = Annotated[
     Field(description="fast: rows of a small network distilled from the generator, at a loss (docs/sampling.md)."),
 ]
 Target = Annotated[str, Field(min_length=1, max_length=1_000, description="Column to predict in the utility section.")]
+Evaluation = Annotated[
+    dict[str, Any],
+    Field(description="Options of the evaluation (docs/evaluation.md): subgroups, sensitive, known, analyses, rows..."),
+]
 
 
 class _Request(BaseModel):
@@ -50,6 +54,7 @@ class SynthesizeRequest(_Request):
     holdout: float = Field(0.1, ge=0.0, le=0.5, allow_inf_nan=False, description="Share of rows kept from training.")
     options: dict[str, Any] = Field({}, description="Of the generator, by name.")
     options_from: str | None = Field(None, description="Id of a tune job whose best options are taken.")
+    evaluation: Evaluation = {}
     name: str | None = Field(None, max_length=200)
     privacy: PrivacyRequest | None = Field(None, description="Fit under differential privacy (docs/privacy.md).")
 
@@ -78,12 +83,40 @@ class SampleRequest(_Request):
 
 
 class EvaluateRequest(_Request):
-    """Evaluate a sample against the dataset that it comes from."""
+    """Evaluate a sample against the dataset that it comes from, or an upload against another one."""
 
     kind: Literal["evaluate"]
-    sample_id: str
-    target: Target | None = Field(None, description="Default: the target of the training job.")
+    sample_id: str | None = Field(None, description="A sample; or else `real` and `synthetic`.")
+    real: str | None = Field(None, description="Id of the dataset that holds the real rows.")
+    synthetic: str | None = Field(None, description="Id of the dataset that holds the synthetic rows.")
+    holdout: str | None = Field(
+        None, description="Id of a dataset of real rows that the synthetic ones were not made from: the control group."
+    )
+    target: Target | None = Field(None, description="Default, of a sample: the target of the training job.")
+    evaluation: Evaluation | None = Field(None, description="Default, of a sample: that of the training job.")
     seed: Seed | None = None
+
+
+class CompareRequest(_Request):
+    """Compare classification and regression methods by cross-validation, on a dataset or on a sample."""
+
+    kind: Literal["compare"]
+    dataset_id: str | None = Field(None, description="The table to compare on; or else `sample_id`.")
+    sample_id: str | None = None
+    test: str | None = Field(
+        None, description="Id of a dataset that the methods are tested on instead of held-out folds."
+    )
+    targets: list[str | list[str]] = Field(
+        min_length=1,
+        max_length=100,
+        description="Columns to predict, each in a comparison of its own; a list of columns is predicted together.",
+    )
+    methods: list[str] | None = Field(None, description="Default: all that fit the task.")
+    folds: StrictInt | None = Field(None, description="Of the cross-validation. Default: 5.")
+    groups: str | None = Field(None, description="Column whose rows of one value are never divided between folds.")
+    options: dict[str, Any] = Field({}, description="Further options (docs/classification.md), by name.")
+    seed: Seed | None = None
+    name: str | None = Field(None, max_length=200)
 
 
 class TuneRequest(_Request):
@@ -111,7 +144,9 @@ class TuneRequest(_Request):
     name: str | None = Field(None, max_length=200)
 
 
-JobRequest = Annotated[SynthesizeRequest | SampleRequest | EvaluateRequest | TuneRequest, Field(discriminator="kind")]
+JobRequest = Annotated[
+    SynthesizeRequest | SampleRequest | EvaluateRequest | CompareRequest | TuneRequest, Field(discriminator="kind")
+]
 
 
 class Step(BaseModel):

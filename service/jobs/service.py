@@ -13,9 +13,10 @@ from service.db.tables import Job
 from service.jobs import lifecycle, repository
 from service.jobs.estimates import estimate
 from service.jobs.private import is_private
+from service.jobs.resolved import Resolved
 from service.jobs.schemas import DryRun, EventOut, JobOut, JobRequest, Spending, SynthesizeRequest
 from service.jobs.shards import ranges
-from service.jobs.specs import Resolved, resolve
+from service.jobs.specs import resolve
 from service.jobs.views import event_out, job_out, shown_spec
 from service.paging import Page, newest
 from service.privacy import ledger

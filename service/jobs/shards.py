@@ -3,7 +3,7 @@ drawn anywhere."""
 
 from __future__ import annotations
 
-from service.jobs.specs import Resolved
+from service.jobs.resolved import Resolved
 from service.settings import Settings
 
 BLOCK = 8_192

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from models.balance import parse_balance
 from models.conditions import parse_conditions
-from models.errors import Conflict, Detail, InvalidInput, NotFound
+from models.errors import Detail, InvalidInput, NotFound
 from models.imputation import check_columns
 from models.options import FitOptions
 from models.rules import check_conditions
 from models.schema import Schema, schema_from_json
 from models.tuning.options import TuneOptions
-from service.db.tables import Dataset, Sample, Synthesizer
-from service.jobs import repository
+from service.db.tables import Dataset, Synthesizer
+from service.jobs.judging import compared, evaluated, evaluation_options
+from service.jobs.resolved import Resolved, check_target, chosen_seed, ready_dataset
 from service.jobs.schemas import (
-    MAX_SEED,
-    EvaluateRequest,
+    CompareRequest,
     ImputeRequest,
     JobRequest,
     SampleRequest,
@@ -30,30 +29,10 @@ from service.jobs.schemas import (
 )
 from service.jobs.tuned import tuned_options
 from service.privacy import plans
-from service.privacy.spent import Shares
 from service.settings import Settings
 
 FAST_PAYS = 500_000
 """Rows from which a sample in mode fast is worth distilling a student that the training did not make."""
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """A job that can be enqueued. spec["schema"] freezes the schema: a later change must not alter a running job.
-
-    rows, columns: of its sample. table_rows: of the real table, where it reads one. shares: what it spends of the
-    dataset's privacy budget, by account; with any, spec has the schema_version.
-    """
-
-    kind: str
-    spec: dict[str, Any]
-    rows: int
-    columns: int
-    dataset_id: str | None = None
-    synthesizer_id: str | None = None
-    sample_id: str | None = None
-    table_rows: int | None = None
-    shares: Shares = field(default_factory=dict)
 
 
 def resolve(session: Session, tenant_id: str, request: JobRequest, settings: Settings) -> Resolved:
@@ -64,20 +43,22 @@ def resolve(session: Session, tenant_id: str, request: JobRequest, settings: Set
         return _sample(session, tenant_id, request, settings)
     if isinstance(request, TuneRequest):
         return _tune(session, tenant_id, request)
-    return _evaluate(session, tenant_id, request)
+    if isinstance(request, CompareRequest):
+        return compared(session, tenant_id, request)
+    return evaluated(session, tenant_id, request)
 
 
 def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, settings: Settings) -> Resolved:
     dataset = ready_dataset(session, tenant_id, request.dataset_id)
     schema = schema_from_json(dataset.schema)
-    _check_target(request.target, schema)
+    check_target(request.target, schema)
     privacy = _privacy(session, request, schema)
     balance = _balance(request, schema)
     table_rows = _public_rows(session, dataset, privacy)
     rows = request.rows or min(table_rows or 1, settings.max_sample_rows)
     _check_rows(rows, settings)
     tuned = tuned_options(session, tenant_id, request)
-    seed = _seed(tuned.seed)
+    seed = chosen_seed(tuned.seed)
     options = _fit_options({**tuned.options, **request.options}, seed, tuned.holdout, request.target)
     if balance is not None:
         _needs_masked(options.model, "balance")
@@ -95,6 +76,7 @@ def _synthesize(session: Session, tenant_id: str, request: SynthesizeRequest, se
         "holdout": tuned.holdout,
         "options": options.to_json(),
         "options_from": request.options_from,
+        **evaluation_options(request.evaluation, schema),
         "name": request.name,
         "schema": dataset.schema,
         "schema_version": dataset.schema_version,
@@ -129,7 +111,7 @@ def _public_rows(session: Session, dataset: Dataset, privacy: plans.Planned | No
 def _tune(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:
     dataset = ready_dataset(session, tenant_id, request.dataset_id)
     schema = schema_from_json(dataset.schema)
-    _check_target(request.target, schema)
+    check_target(request.target, schema)
     if request.objective == "utility" and request.target is None:
         raise InvalidInput(
             "Objective utility needs a target.",
@@ -139,7 +121,7 @@ def _tune(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:
         )
     names = ("objective", "trials", "max_time", "validation", "space")
     tuning = TuneOptions.from_json({name: getattr(request, name) for name in names})
-    seed = _seed(request.seed)
+    seed = chosen_seed(request.seed)
     options = _fit_options(request.options, seed, request.holdout, request.target)
     tuning.check(options)
     spec = {
@@ -180,7 +162,7 @@ def _sample(session: Session, tenant_id: str, request: SampleRequest, settings: 
         "where": list(request.where),
         "balance": balance,
         "mode": _mode(request, request.rows, synthesizer),
-        "seed": _seed(request.seed),
+        "seed": chosen_seed(request.seed),
     }
     return Resolved(
         "sample",
@@ -218,7 +200,7 @@ def _impute(
         "rows": rows,
         "where": [],
         "impute": {"dataset_id": dataset.id, "columns": asked.columns, "codes": asked.codes},
-        "seed": _seed(request.seed),
+        "seed": chosen_seed(request.seed),
         "schema": dataset.schema,
         "schema_version": dataset.schema_version,
     }
@@ -230,62 +212,6 @@ def _balance(request: SynthesizeRequest | SampleRequest, schema: Schema) -> dict
     conditions = parse_conditions(request.where, schema)
     check_conditions(schema, conditions)
     return None if request.balance is None else parse_balance(request.balance, schema, conditions).to_json()
-
-
-def _evaluate(session: Session, tenant_id: str, request: EvaluateRequest) -> Resolved:
-    sample = session.get(Sample, request.sample_id)
-    if sample is None or sample.tenant_id != tenant_id:
-        raise NotFound("There is no such sample.", hint="GET /v1/samples lists them.")
-    made = repository.made_by(session, sample.job_id)
-    if made.spec.get("impute"):
-        raise Conflict(
-            "This table holds real records with imputed cells: there is nothing to evaluate.",
-            hint="Evaluate a sample that was drawn from the synthesizer.",
-            code="imputed_sample",
-        )
-    schema = schema_from_json(sample.schema)
-    _check_target(request.target, schema)
-    trained = repository.training_spec(session, sample.synthesizer_id)
-    spec = {
-        "sample_id": sample.id,
-        "target": request.target or trained.get("target"),
-        "where": list(sample.where),
-        "balance": made.spec.get("balance"),
-        "seed": _seed(request.seed),
-        **({"private": True} if trained.get("privacy") else {}),
-    }
-    return Resolved(
-        "evaluate",
-        spec,
-        sample.row_count,
-        len(schema.columns),
-        dataset_id=sample.dataset_id,
-        synthesizer_id=sample.synthesizer_id,
-        sample_id=sample.id,
-    )
-
-
-def ready_dataset(session: Session, tenant_id: str, dataset_id: str) -> Dataset:
-    """The dataset, if it is this tenant's and was read without fault. Raises NotFound or Conflict."""
-    dataset = session.get(Dataset, dataset_id)
-    if dataset is None or dataset.tenant_id != tenant_id:
-        raise NotFound("There is no such dataset.", hint="GET /v1/datasets lists them.")
-    if dataset.state == "pending":
-        job_id = repository.profile_job_id(session, dataset.id)
-        raise Conflict(
-            "The dataset is still being read.",
-            hint=f"Wait for its job: GET /v1/jobs/{job_id}?wait=60.",
-            code="dataset_pending",
-        )
-    if dataset.state == "rejected":
-        problem = dataset.problem or {}
-        raise Conflict(
-            f"The dataset was rejected: {problem.get('detail', 'unknown reason')}",
-            hint=str(problem.get("hint", "")),
-            errors=[Detail(tuple(e["loc"]), e["msg"], e["hint"]) for e in problem.get("errors", [])],
-            code="dataset_rejected",
-        )
-    return dataset
 
 
 def _fit_options(given: Mapping[str, Any], seed: int, holdout: float, target: str | None) -> FitOptions:
@@ -329,11 +255,6 @@ def _mode(request: SampleRequest, rows: int, synthesizer: Synthesizer) -> str:
     return "fast" if request.mode == "fast" and prepared else "full"
 
 
-def _seed(given: int | None) -> int:
-    """Chosen here if not given, so that the spec always tells how to repeat the job."""
-    return secrets.randbelow(MAX_SEED + 1) if given is None else given
-
-
 def _check_rows(rows: int, settings: Settings) -> None:
     if rows > settings.max_sample_rows:
         what = f"at most {settings.max_sample_rows} rows at a time"
@@ -342,22 +263,3 @@ def _check_rows(rows: int, settings: Settings) -> None:
             hint="Draw several samples from the synthesizer.",
             errors=[Detail(("body", "rows"), what)],
         )
-
-
-def _check_target(target: str | None, schema: Schema) -> None:
-    if target is None:
-        return
-    if target not in schema:
-        raise _bad_target(target, "is no column of the table", schema.names)
-    if not schema[target].modelled:
-        what = f"is of kind {schema[target].kind.value}, which is not modelled"
-        raise _bad_target(target, what, [c.name for c in schema.modelled])
-
-
-def _bad_target(target: str, what: str, names: Sequence[str]) -> InvalidInput:
-    return InvalidInput(
-        f"The target {target[:200]!r} {what}.",
-        hint=f"Columns: {', '.join(names[:30])}.",
-        errors=[Detail(("body", "target"), what)],
-        code="invalid_target",
-    )

@@ -22,7 +22,7 @@ WEIGHTS = {
     "publish": 1,
 }
 """Share of a step in the progress of its job (of a synthesize job on two cores, in percent)."""
-HIDDEN = frozenset({"schema"})
+HIDDEN = frozenset({"schema", "test_schema"})
 """Parts of a spec that are shown elsewhere."""
 
 

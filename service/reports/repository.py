@@ -23,6 +23,8 @@ FIGURES = (
     "goal",
     "unit",
     "note",
+    "expected",
+    "spread",
     "bar",
     "status",
 )

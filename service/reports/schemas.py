@@ -21,6 +21,8 @@ class MetricOut(BaseModel):
     goal: float | None
     unit: str
     note: str
+    expected: float | None = Field(None, description="Mean of the figure over samples of fresh real rows, as many,")
+    spread: float | None = Field(None, description="and its standard deviation.")
     bar: float | None = Field(None, description="What the figure has to reach.")
     status: str = Field("", description="pass, fail or unavailable; empty for a figure without a bar.")
 

@@ -21,7 +21,7 @@ from service.jobs import events as sse
 from service.jobs import lifecycle, repository
 from service.jobs.estimates import estimate
 from service.jobs.lifecycle import Event, StepReport
-from service.jobs.specs import Resolved
+from service.jobs.resolved import Resolved
 from service.main import create_app
 from service.settings import Settings
 

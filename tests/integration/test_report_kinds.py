@@ -43,7 +43,7 @@ def test_a_report_of_uploads_names_them(client: TestClient, mine: Any, publish: 
     page = client.get(f"/v1/reports/{id}?format=html")
     assert page.status_code == 200
     assert "made.csv" in page.text
-    assert "0.2,fail" in client.get(f"/v1/reports/{id}?format=csv").text
+    assert ",,0.2,fail" in client.get(f"/v1/reports/{id}?format=csv").text
     (listed,) = client.get("/v1/reports").json()["items"]
     assert (listed["sample_id"], listed["synthetic_dataset_id"]) == (None, synthetic)
 

@@ -11,7 +11,7 @@ from models.accounting import Event, gaussian
 from service.db.session import Database
 from service.idempotency import fingerprint
 from service.jobs import service
-from service.jobs.specs import Resolved
+from service.jobs.resolved import Resolved
 from service.privacy.schemas import BudgetIn, BudgetOut
 from service.privacy.service import set_budget
 from service.security.principal import Principal

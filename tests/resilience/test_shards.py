@@ -19,8 +19,8 @@ from service.db.tables import Blob, Job, JobEvent, Sample, SamplePart, Synthesiz
 from service.jobs import lifecycle, repository
 from service.jobs.hints import CeleryHint
 from service.jobs.lifecycle import FencedError
+from service.jobs.resolved import Resolved
 from service.jobs.shards import BLOCK, MOST_CELLS, MOST_SHARDS, ranges
-from service.jobs.specs import Resolved
 from service.settings import Settings
 from worker.archives import pack
 

@@ -91,6 +91,7 @@ def test_every_metric_is_unique_and_bounded_and_says_how_it_came_about(whole: Ev
             assert m.low <= m.value + 1e-6, m
             assert m.value <= m.high + 1e-6, m
     assert {m.section for m in whole.metrics} == {
+        "validity",
         "columns",
         "pairs",
         "detection",

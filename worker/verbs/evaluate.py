@@ -1,4 +1,5 @@
-"""A sample against the real rows that its synthesizer was trained on, and against those that it never saw."""
+"""A sample against the real rows that its synthesizer was trained on, and against those that it never saw; or an
+upload against another one."""
 
 from __future__ import annotations
 
@@ -11,6 +12,9 @@ from models.balance import parse_balance, parts, rebalanced, values_in
 from models.conditions import parse_conditions
 from models.dp.holdout import private_split
 from models.evaluation.evaluate import evaluate
+from models.evaluation.matching import match
+from models.evaluation.options import EvaluationOptions
+from models.ingest import check_schema, check_target
 from models.rng import stream
 from models.rules import counts, parse_rules
 from models.schema import schema_from_json
@@ -22,6 +26,8 @@ from worker.verbs.stored import read_parts, read_stored
 
 
 def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
+    if "schemas" in job:
+        return uploads(job, folder, progress)
     progress.step("read")
     real = read_stored(folder / "in" / "table.parquet", job["schema"])
     synthetic = read_parts(folder / "in", job["schema"], EVALUATED_ROWS)
@@ -30,6 +36,61 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
         real = Table(schema_from_json(job["private_split"]["schema"]), real.data)
         coins = (job["private_split"]["unit"],)
     return {"evaluation": assess(real, synthetic, job["spec"], how["fraction"], how["seed"], progress, coins=coins)}
+
+
+def uploads(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
+    """An upload against another one. Raises InvalidInput where they cannot be compared, InvalidSchema where the real
+    table contradicts its own schema."""
+    spec, schemas = job["spec"], job["schemas"]
+    progress.step("read")
+    real = read_stored(folder / "in" / "table.parquet", job["schema"])
+    check_schema(real)
+    others = {
+        role: read_stored(folder / "in" / f"{role}.parquet", schema, EVALUATED_ROWS if role == "synthetic" else None)
+        for role, schema in schemas.items()
+    }
+    target = spec.get("target")
+    matched = match(real, others, needed=[target] if target else [])
+    if target:
+        check_target(matched.real.schema, target)
+    progress.step("evaluate")
+    synthetic = matched.others["synthetic"]
+    holdout = matched.others.get("holdout", synthetic.take(slice(0, 0)))
+    found = judged(matched.real, holdout, synthetic, spec, progress)
+    found["sections"]["validity"] |= matched.findings
+    add_rules(found, matched.real, synthetic)
+    return {"evaluation": found}
+
+
+def judged(
+    real: Table,
+    holdout: Table,
+    synthetic: Table,
+    spec: Mapping[str, Any],
+    progress: Reporter,
+    disclosed: tuple[Table, Table] | None = None,
+) -> dict[str, Any]:
+    """The evaluation that a spec asks for, as JSON."""
+    evaluation = evaluate(
+        real,
+        holdout,
+        synthetic,
+        target=spec.get("target"),
+        seed=spec["seed"],
+        options=EvaluationOptions.from_json(spec.get("evaluation") or {}),
+        progress=progress,
+        disclosed=disclosed,
+    )
+    return dict(evaluation.to_json())
+
+
+def add_rules(found: dict[str, Any], train: Table, synthetic: Table) -> None:
+    """The section of the schema's rules, if it has any: rows of either table that break them."""
+    if rules := parse_rules(train.schema):
+        broken = [counts(rules, table) for table in (train, synthetic)]
+        each = zip(rules, *broken, strict=True)
+        told = [{"rule": rule.text, "training_rows": a, "synthetic_rows": b} for rule, a, b in each]
+        found["sections"]["rules"] = {"broken": told, "training": len(train), "synthetic": len(synthetic)}
 
 
 def assess(
@@ -57,23 +118,11 @@ def assess(
         real, synthetic = in_common(real, synthetic)
     every = [under(real.part(rows), spec["where"]) for rows in halves]
     train, holdout = in_shares(every, spec) if spec.get("balance") else every
-    evaluation = evaluate(
-        train,
-        holdout,
-        synthetic,
-        target=spec.get("target"),
-        seed=spec["seed"],
-        progress=progress,
-        disclosed=(every[0], every[1]) if spec.get("balance") else None,
-    )
-    found = dict(evaluation.to_json())
+    disclosed = (every[0], every[1]) if spec.get("balance") else None
+    found = judged(train, holdout, synthetic, spec, progress, disclosed)
     if spec.get("balance"):
         found["meta"]["balance"] = spec["balance"]
-    if rules := parse_rules(real.schema):
-        broken = [counts(rules, table) for table in (train, synthetic)]
-        each = zip(rules, *broken, strict=True)
-        told = [{"rule": rule.text, "training_rows": a, "synthetic_rows": b} for rule, a, b in each]
-        found["sections"]["rules"] = {"broken": told, "training": len(train), "synthetic": len(synthetic)}
+    add_rules(found, train, synthetic)
     return found
 
 

@@ -31,6 +31,7 @@ def publish(session: Session, claim: Claim, outcome: Mapping[str, Any], blobs: M
         "sample": _sample,
         "evaluate": _evaluate,
         "tune": _tune,
+        "compare": _compare,
     }[claim.kind](session, job, outcome, blobs)
     session.flush()
     return end(session, job, "succeeded", result=result)
@@ -102,6 +103,8 @@ def _remarks(outcome: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _evaluate(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
+    if "real" in job.spec:
+        return _report_of_tables(session, job, outcome, synthetic=job.spec["synthetic"], held=job.spec.get("holdout"))
     sample = session.get(Sample, job.sample_id)
     if sample is None:
         raise FencedError(job.id)
@@ -112,6 +115,39 @@ def _evaluate(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Map
         "sample_id": sample.id,
         "report_id": report_id,
     }
+
+
+def _compare(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, str]:
+    return _report_of_tables(session, job, outcome, kind="comparison", held=job.spec.get("test"))
+
+
+def _report_of_tables(
+    session: Session,
+    job: Job,
+    outcome: Mapping[str, Any],
+    *,
+    kind: str = "fidelity",
+    synthetic: str | None = None,
+    held: str | None = None,
+) -> dict[str, str]:
+    """The report of uploads, or of a comparison. held: the dataset beside them. Raises FencedError if a table went."""
+    ids = {"dataset_id": job.dataset_id, "sample_id": job.sample_id, "synthetic_dataset_id": synthetic}
+    ids["holdout_dataset_id"] = held
+    for name, id in ids.items():
+        if id is not None and session.get(Sample if name == "sample_id" else Dataset, id) is None:
+            raise FencedError(job.id)
+    report_id = reports.add(
+        session,
+        tenant_id=job.tenant_id,
+        dataset_id=str(job.dataset_id),
+        sample_id=job.sample_id,
+        job_id=job.id,
+        evaluation=outcome["evaluation"],
+        kind=kind,
+        synthetic_dataset_id=synthetic,
+        holdout_dataset_id=held,
+    )
+    return {**{k: v for k, v in ids.items() if v is not None}, "report_id": report_id}
 
 
 def _tune(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, Any]:
