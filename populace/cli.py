@@ -12,8 +12,10 @@ import typer
 from populace.commands import budget, datasets, jobs, keys, reports, samples, tuning
 from populace.commands.audit import audit
 from populace.commands.common import group
+from populace.commands.compare import compare
 from populace.commands.demo import demo
 from populace.commands.doctor import doctor
+from populace.commands.evaluate import evaluate
 from populace.commands.impute import impute
 from populace.commands.serve import migrate, serve, worker
 from populace.commands.synth import synth
@@ -40,12 +42,14 @@ def options(
 
     One file, nothing else needed: populace synth census.csv --output synthetic.csv --report report.html
 
+    Two files: populace evaluate census.csv made.csv --report report.html
+
     A service: populace serve, then datasets, jobs, samples, reports (or curl, or populace.Client in Python).
     Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
 
 
-for command in (synth, impute, demo, serve, worker, migrate, doctor, audit):
+for command in (synth, evaluate, compare, impute, demo, serve, worker, migrate, doctor, audit):
     app.command()(command)
 jobs.app.command()(tuning.tune)
 jobs.app.command()(tuning.trials)

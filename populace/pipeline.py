@@ -1,4 +1,5 @@
-"""The whole way through the API, as `populace synth` and `populace demo` go it: upload, train, download, report."""
+"""The whole way through the API, as `populace synth` and `populace demo` go it: upload, train, download, report. Its
+steps serve `populace evaluate`, `compare` and `tune`, too."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ CANCEL_SECONDS = 15.0
 @dataclass(frozen=True)
 class Order:
     """What is asked for. None: the service's default. schema: overrides, or a whole schema if it has a version.
-    search: how to search training options first (trials, max_time, objective). privacy: of the job; budget: that is
-    set for it before (resources.budgets).
+    evaluation: options of the evaluation. search: how to search training options first (trials, max_time, objective).
+    privacy: of the job; budget: that is set for it before (resources.budgets).
     """
 
     source: Path
@@ -32,6 +33,7 @@ class Order:
     options: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
     search: Mapping[str, Any] | None = None
+    evaluation: Mapping[str, Any] | None = None
     balance: str | None = None
     mode: str | None = None
     privacy: Mapping[str, Any] | None = None
@@ -59,14 +61,7 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
     An interrupt cancels the running job and waits for that before it goes on up. Raises ApiError, OSError.
     """
     began = time.monotonic()
-    say(f"Uploading {order.source.name} ({size(order.source.stat().st_size)})")
-    dataset = client.datasets.upload(order.source)
-    if dataset.job_id is None:
-        raise ApiError("unexpected_answer", "The service did not say which job profiles the dataset.")
-    _wait(client, dataset.job_id)
-    dataset = client.datasets.get(dataset.id)
-    if order.schema is not None:
-        client.datasets.set_schema(dataset.id, order.schema, replace="version" in order.schema)
+    dataset = uploaded(client, order.source, order.schema)
     if order.budget is not None:
         client.budgets.set(dataset.id, **order.budget)
     profiled = time.monotonic()
@@ -84,9 +79,10 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
         holdout=order.holdout,
         options=order.options,
         options_from=None if tuning is None else tuning.id,
+        evaluation=order.evaluation,
         privacy=order.privacy,
     )
-    job = _wait(client, job.id)
+    job = wait(client, job.id)
     worked = time.monotonic()
     client.samples.download(str(job.result["sample_id"]), output)
     found = client.reports.get(str(job.result["report_id"]))
@@ -97,6 +93,18 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
     if tuning is not None:
         seconds["tune"] = tuned - profiled
     return Outcome(dataset, job, found, {k: round(v, 2) for k, v in seconds.items()}, tuning)
+
+
+def uploaded(client: Client, source: Path, schema: Mapping[str, Any] | None = None) -> Dataset:
+    """Upload a table and wait until it is profiled. schema: as in Order. Raises ApiError, OSError."""
+    say(f"Uploading {source.name} ({size(source.stat().st_size)})")
+    dataset = client.datasets.upload(source)
+    if dataset.job_id is None:
+        raise ApiError("unexpected_answer", "The service did not say which job profiles the dataset.")
+    wait(client, dataset.job_id)
+    if schema is not None:
+        client.datasets.set_schema(dataset.id, schema, replace="version" in schema)
+    return client.datasets.get(dataset.id)
 
 
 def _privately(order: Order) -> str:
@@ -116,10 +124,11 @@ def _search(client: Client, order: Order, dataset: Dataset) -> Job:
         seed=order.seed,
         holdout=order.holdout,
     )
-    return _wait(client, job.id)
+    return wait(client, job.id)
 
 
-def _wait(client: Client, job_id: str) -> Job:
+def wait(client: Client, job_id: str) -> Job:
+    """Wait for a job with a bar on a terminal; an interrupt cancels it. Raises ApiError if it did not succeed."""
     try:
         return client.jobs.wait(job_id, progress=True)
     except KeyboardInterrupt:

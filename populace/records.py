@@ -123,13 +123,17 @@ class Sample(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Record):
-    """metrics: one object per row {section, name, subject, value, ceiling, holdout, floor, direction, goal, ...}.
+    """metrics: one object per row {section, name, subject, value, ceiling, holdout, floor, bar, status, ...}.
 
+    kind: fidelity, of a sample or of the upload synthetic_dataset_id against dataset_id; or comparison, of methods.
     edition: public or internal under differential privacy, else None. marking: what may be done with it. privacy: the
     statement and the job's lines of the ledger."""
 
+    kind: str = "fidelity"
     dataset_id: str = ""
-    sample_id: str = ""
+    sample_id: str | None = None
+    synthetic_dataset_id: str | None = None
+    holdout_dataset_id: str | None = None
     edition: str | None = None
     marking: str | None = None
     privacy: Mapping[str, Any] | None = field(default=None, repr=False)

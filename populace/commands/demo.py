@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from populace.commands.jobs import Option
-from populace.commands.synth import place, terminated
+from populace.commands.local import place, terminated
 from populace.console import say
 
 

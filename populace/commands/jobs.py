@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from populace.commands.common import ApiKey, AsJson, Url, connect, training_options
+from populace.commands.comparing import (
+    Folds,
+    Groups,
+    MethodOption,
+    MethodOptions,
+    Methods,
+    Targets,
+    Together,
+    comparison,
+)
+from populace.commands.local import Analyses, read_list
 from populace.commands.nouns import Id, noun
 from populace.commands.private import (
     Asked,
@@ -86,6 +97,7 @@ def synthesize(
     max_time: MaxTime = None,
     model: Model = None,
     options_from: Annotated[str | None, typer.Option(help="Id of a tune job; takes its best options.")] = None,
+    analyses: Analyses = None,
     epsilon: Epsilon = None,
     delta: Delta = None,
     mechanism: Mechanism = None,
@@ -122,6 +134,7 @@ def synthesize(
             holdout=holdout,
             options=options,
             options_from=options_from,
+            evaluation=None if analyses is None else {"analyses": read_list(analyses)},
             privacy=privacy,
             name=name,
         )
@@ -153,16 +166,52 @@ def sample(
 
 @app.command()
 def evaluate(
-    sample: Annotated[str, typer.Argument(help="Id of a sample.")],
+    sample: Annotated[str, typer.Argument(help="Id of a sample; or of a dataset, with --real.")],
+    real: Annotated[str | None, typer.Option(help="Id of the dataset with the real rows.")] = None,
+    holdout: Annotated[str | None, typer.Option(help="Id of a dataset of other real rows.")] = None,
     target: Target = None,
+    analyses: Analyses = None,
     wait: Wait = True,
     url: Url = None,
     key: ApiKey = None,
     json: AsJson = False,
 ) -> None:
-    """Make a report on a sample; prints the job's id."""
+    """Make a report on a sample, or on an uploaded table against a real one; prints the job's id.
+
+    Examples: populace jobs evaluate SAMPLE --target income
+
+      populace jobs evaluate DATASET --real DATASET --holdout DATASET
+    """
+    if holdout is not None and real is None:
+        raise typer.BadParameter("belongs to --real.", param_hint="--holdout")
+    what = {"sample_id": sample} if real is None else {"real": real, "synthetic": sample, "holdout": holdout}
+    evaluation = None if analyses is None else {"analyses": read_list(analyses)}
     with connect(url, key) as client:
-        _ordered(client, client.jobs.evaluate(sample, target=target), wait, json)
+        _ordered(client, client.jobs.evaluate(**what, target=target, evaluation=evaluation), wait, json)
+
+
+@app.command()
+def compare(
+    dataset: Annotated[str | None, typer.Argument(help="Id of a dataset.")] = None,
+    sample: Annotated[str | None, typer.Option(help="Id of a sample, in place of a dataset.")] = None,
+    target: Targets = None,
+    together: Together = None,
+    methods: Methods = None,
+    folds: Folds = None,
+    groups: Groups = None,
+    test: Annotated[str | None, typer.Option(help="Id of a dataset to test on besides.")] = None,
+    option: MethodOption = None,
+    options_file: MethodOptions = None,
+    seed: Seed = None,
+    wait: Wait = True,
+    url: Url = None,
+    key: ApiKey = None,
+    json: AsJson = False,
+) -> None:
+    """Compare methods of classification and regression on a dataset or a sample; prints the job's id."""
+    asked = comparison(target, together, methods, folds, groups, option, options_file, seed)
+    with connect(url, key) as client:
+        _ordered(client, client.jobs.compare(dataset, sample_id=sample, test=test, **asked), wait, json)
 
 
 @app.command("wait")

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import IO, Annotated
 
 import typer
@@ -30,6 +24,7 @@ from populace.commands.jobs import (
     Target,
     Where,
 )
+from populace.commands.local import Analyses, check_folders, place, read_list, terminated
 from populace.commands.private import (
     DELTA,
     Asked,
@@ -45,7 +40,7 @@ from populace.commands.private import (
 )
 from populace.commands.samples import check_ending
 from populace.commands.tuning import Objective, show_trials
-from populace.console import CommandError, emit_json, say, say_warnings
+from populace.console import emit_json, say, say_warnings
 
 
 def synth(
@@ -73,6 +68,7 @@ def synth(
     internal_report: Annotated[
         Path | None, typer.Option(help="With --epsilon: write the internal edition here. It is not for release.")
     ] = None,
+    analyses: Analyses = None,
     option: Option = None,
     options_file: OptionsFile = None,
     tune: Annotated[
@@ -119,13 +115,12 @@ def synth(
         check_ending(output)
     elif json:
         raise typer.BadParameter("needs --output: standard output cannot hold both.", param_hint="--json")
-    for file in (output, report, internal_report):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise CommandError(f"There is no folder {file.absolute().parent}.", hint="Make it first.")
+    check_folders(output, report, internal_report)
     options = training_options(option, options_file, max_time, model)
     search = {"trials": tune, "objective": objective, "max_time": seconds(tune_time, "--tune-time")}
     if tune is None and (objective or tune_time):
         raise typer.BadParameter("--objective and --tune-time belong to a search.", param_hint="--tune")
+    evaluation = None if analyses is None else {"analyses": read_list(analyses)}
     overrides = None if schema is None else read_schema(schema)
     if epsilon is not None:
         delta = DELTA if delta is None else delta
@@ -147,6 +142,7 @@ def synth(
 
     order = Order(source, rows, target, tuple(where or ()), seed, holdout, options, overrides)
     order = replace(order, search=search if tune else None, balance=balance, mode="fast" if fast else None)
+    order = replace(order, evaluation=evaluation)
     if privacy is not None:
         order = replace(order, privacy=privacy, budget=budget_for(privacy, rows_at_most))
     sink: Path | IO[bytes] = output or sys.stdout.buffer
@@ -184,33 +180,3 @@ def synth(
                 "metrics": [dict(m) for m in outcome.report.metrics],
             }
         )
-
-
-@contextmanager
-def place(home: Path | None, keep: bool) -> Iterator[Path]:
-    """The folder that holds the service's state: `home`, or a private temporary one that is removed."""
-    if home is not None:
-        yield home
-        return
-    folder = Path(tempfile.mkdtemp(prefix="populace-"))
-    try:
-        yield folder
-    finally:
-        if keep:
-            say(f"Kept: {folder}")
-        else:
-            shutil.rmtree(folder)
-
-
-@contextmanager
-def terminated() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does: jobs are cancelled, files removed."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -37,6 +37,7 @@ class Jobs(Resource[Job]):
         holdout: float | None = None,
         options: Mapping[str, Any] | None = None,
         options_from: str | None = None,
+        evaluation: Mapping[str, Any] | None = None,
         privacy: Mapping[str, Any] | None = None,
         name: str | None = None,
         idempotency_key: str | None = None,
@@ -49,8 +50,8 @@ class Jobs(Resource[Job]):
         "fast": drawn by a small network distilled from the generator, at a loss. holdout: share of rows kept from
         training, for the evaluation.
         options: training options (see docs/training.md). options_from: id of a tune job, whose best options are taken
-        with its seed and holdout. privacy: fit under differential privacy, e.g. {"epsilon": 1, "delta": 1e-9}, for
-        which the dataset has a budget (`client.budgets.set`). idempotency_key: the same key again answers the same job.
+        with its seed and holdout. evaluation: options of the evaluation (see docs/evaluation.md). privacy: fit under
+        differential privacy, e.g. {"epsilon": 1, "delta": 1e-9}, for which the dataset has a budget (`client.budgets.set`). idempotency_key: the same key again answers the same job.
         Raises ApiError (`dataset_pending`, `invalid_condition`, ...).
         """
         return self.create(
@@ -66,6 +67,7 @@ class Jobs(Resource[Job]):
                 holdout=holdout,
                 options=dict(options) if options else None,
                 options_from=options_from,
+                evaluation=dict(evaluation) if evaluation else None,
                 privacy=dict(privacy) if privacy else None,
                 name=name,
             ),
@@ -120,9 +122,73 @@ class Jobs(Resource[Job]):
         spec = given(kind="sample", synthesizer_id=synthesizer_id, impute=impute, seed=seed)
         return self.create(spec, idempotency_key=idempotency_key)
 
-    def evaluate(self, sample_id: str, *, target: str | None = None, idempotency_key: str | None = None) -> Job:
-        """A report on a sample."""
-        spec = given(kind="evaluate", sample_id=sample_id, target=target)
+    def evaluate(
+        self,
+        sample_id: str | None = None,
+        *,
+        real: str | None = None,
+        synthetic: str | None = None,
+        holdout: str | None = None,
+        target: str | None = None,
+        evaluation: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """A report on a sample, or on a table that was made elsewhere.
+
+        real, synthetic: ids of datasets, in place of a sample's; holdout: of one with real rows that the synthetic ones
+        were not made from, the control group. target: column that utility is measured on. evaluation: options of the
+        evaluation, e.g. {"sensitive": ["income"], "analyses": [...]} (see docs/evaluation.md). The job's result has the
+        `report_id`. Raises ApiError (`no_common_columns`, `too_few_rows`, `invalid_target`, ...); what only the rows
+        can tell, such as `other_types`, fails the job.
+        """
+        spec = given(
+            kind="evaluate",
+            sample_id=sample_id,
+            real=real,
+            synthetic=synthetic,
+            holdout=holdout,
+            target=target,
+            evaluation=dict(evaluation) if evaluation else None,
+            seed=seed,
+        )
+        return self.create(spec, idempotency_key=idempotency_key)
+
+    def compare(
+        self,
+        dataset_id: str | None = None,
+        *,
+        targets: Sequence[str | Sequence[str]],
+        sample_id: str | None = None,
+        test: str | None = None,
+        methods: Sequence[str] | None = None,
+        folds: int | None = None,
+        groups: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Compare methods of classification and regression by cross-validation on a dataset or a sample.
+
+        targets: columns to predict, each by itself; those in a list are predicted together. test: id of a dataset to
+        test on besides. methods: e.g. ["mlp", "linear", "forest"], by default all. groups: column whose rows of one
+        value are never divided. options: further ones (see docs/classification.md). The job's result has the
+        `report_id` of a report of kind `comparison`.
+        """
+        spec = given(
+            kind="compare",
+            dataset_id=dataset_id,
+            sample_id=sample_id,
+            test=test,
+            targets=[t if isinstance(t, str) else list(t) for t in targets],
+            methods=None if methods is None else list(methods),
+            folds=folds,
+            groups=groups,
+            options=dict(options) if options else None,
+            seed=seed,
+            name=name,
+        )
         return self.create(spec, idempotency_key=idempotency_key)
 
     def tune(

@@ -1,0 +1,92 @@
+"""populace evaluate: a report from two files, on a private service that lives as long as the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from populace.commands.common import read_json
+from populace.commands.datasets import read_schema
+from populace.commands.jobs import Seed
+from populace.commands.local import (
+    Analyses,
+    Home,
+    Keep,
+    ReportFile,
+    ReportJson,
+    check_folders,
+    local,
+    read_list,
+    save,
+    shown,
+    table_file,
+)
+from populace.console import say
+
+
+def evaluate(
+    real: Annotated[Path, table_file("REAL", "The real table: CSV, CSV.gz or Parquet.")],
+    synthetic: Annotated[Path, table_file("SYNTHETIC", "The synthetic table, whatever made it.")],
+    holdout: Annotated[
+        Path | None,
+        typer.Option(help="Real rows that SYNTHETIC was not made from.", exists=True, dir_okay=False),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column to measure usefulness on.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Column of survey weights.")] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="JSON file of overrides for REAL, as for synth.", exists=True, dir_okay=False),
+    ] = None,
+    analyses: Analyses = None,
+    sensitive: Annotated[
+        str | None, typer.Option(help="Columns that an attacker would learn, with commas between.")
+    ] = None,
+    known: Annotated[str | None, typer.Option(help="Columns that an attacker knows, with commas between.")] = None,
+    subgroups: Annotated[
+        str | None, typer.Option(help="Columns whose groups are compared one by one, with commas between.")
+    ] = None,
+    options_file: Annotated[
+        Path | None,
+        typer.Option("--options", help="JSON file of options of the evaluation.", exists=True, dir_okay=False),
+    ] = None,
+    seed: Seed = None,
+    report: ReportFile = None,
+    json: ReportJson = None,
+    home: Home = None,
+    keep: Keep = False,
+) -> None:
+    """Judge SYNTHETIC against REAL: fidelity, usefulness, detection, disclosure; the scorecard goes to standard output.
+
+    REAL's schema is inferred and applied to the others. With a holdout, each attack has a control group; without, what
+    needs one is unavailable. Needs no running service. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+    Example: populace evaluate census.csv made.csv --holdout held.csv --target income --report report.html
+    """
+    check_folders(report, json)
+    evaluation: dict[str, Any] = {} if options_file is None else read_json(options_file)
+    lists = {"sensitive": sensitive, "known": known, "subgroups": subgroups}
+    evaluation |= {name: _names(text) for name, text in lists.items() if text is not None}
+    if analyses is not None:
+        evaluation["analyses"] = read_list(analyses)
+    overrides = None if schema is None else read_schema(schema)
+
+    from populace.pipeline import uploaded, wait
+    from populace.scorecard import scorecard
+
+    with local(home, keep) as client:
+        tables = {"real": uploaded(client, real, overrides), "synthetic": uploaded(client, synthetic)}
+        if weights is not None:
+            client.datasets.set_schema(tables["real"].id, {"columns": [{"name": weights, "kind": "weight"}]})
+        if holdout is not None:
+            tables["holdout"] = uploaded(client, holdout)
+        say("; ".join(f"{role}: {table.row_count:,} rows" for role, table in tables.items()))
+        ids = {role: table.id for role, table in tables.items()}
+        job = wait(client, client.jobs.evaluate(**ids, target=target, evaluation=evaluation, seed=seed).id)
+        found = save(client, job, report, json)
+    shown(scorecard(found), json)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
