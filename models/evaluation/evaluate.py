@@ -11,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from models.errors import Detail, InvalidInput
+from models.evaluation.analyses.part import analyses
+from models.evaluation.analyses.requests import analyses_from_json, check_analyses
 from models.evaluation.bars import judge
 from models.evaluation.charts import columns
 from models.evaluation.context import Context, Part
@@ -37,6 +39,7 @@ PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
     ("k_marginal", k_marginal, 0.2),
     ("detection", detection, 0.25),
     ("utility", utility, 0.6),
+    ("analyses", analyses, 0.8),
     ("disclosure", disclosure, 0.85),
     ("sdmetrics", sdmetrics_reports, 0.92),
 )
@@ -77,6 +80,7 @@ def evaluate(
             raise InvalidInput(f"The {role} table has no rows.", hint="Evaluate tables of at least one row.")
     _check_target(target, real.schema)
     _check_columns(options, real.schema)
+    check_analyses(analyses_from_json(options.analyses), modelled)
     progress.update(0.0, "reading")
     context = Context(
         read_matrix(_some(real, seed), modelled, "real"),

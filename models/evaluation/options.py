@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from models.errors import Detail, InvalidInput
+from models.evaluation.analyses.requests import analyses_from_json
 
 COLUMNS = ("subgroups", "sensitive", "known")
 """Options that are lists of column names."""
 MOST_COLUMNS = 100
-MOST_ANALYSES = 50
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class EvaluationOptions:
 
     subgroups: columns whose groups are compared one by one. sensitive, known: columns that an attacker would learn, and
     columns that he knows. Where such a list is empty, columns are chosen from the data.
-    analyses: the analyst's own models and tables, one JSON object each.
+    analyses: the analyst's own models and tables, one JSON object each (models.evaluation.analyses.requests).
     """
 
     rows: int = 50_000
@@ -91,12 +91,8 @@ def _columns(option: str, value: Any) -> tuple[str, ...]:
 
 
 def _analyses(value: Any) -> tuple[dict[str, Any], ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > MOST_ANALYSES:
-        raise _refusal("analyses", f"must be a list of at most {MOST_ANALYSES} analyses")
-    for i, entry in enumerate(value):
-        if not isinstance(entry, Mapping):
-            raise _refusal("analyses", "must hold objects, one for each analysis", i)
-    return tuple(dict(entry) for entry in value)
+    raw = list(value) if isinstance(value, tuple) else value
+    return tuple(a.to_json() for a in analyses_from_json(raw, ("evaluation", "analyses")))
 
 
 def _refusal(option: str, what: str, *at: int) -> InvalidInput:

@@ -96,6 +96,7 @@ def test_every_metric_is_unique_and_bounded_and_says_how_it_came_about(whole: Ev
         "pairs",
         "detection",
         "utility",
+        "analyses",
         "disclosure",
         "sdmetrics",
     }
