@@ -36,6 +36,25 @@ GLOSSARY = (
         "Utility",
         "A model trained on the sample and tested on real holdout rows, beside the same model trained on real rows.",
     ),
+    (
+        "Overlap of intervals",
+        "Share of the 95% confidence intervals of the real and the synthetic estimate that both have in common: 1 equal, "
+        "0 apart. Two fresh real tables of the same size read about 0.7.",
+    ),
+    (
+        "Standardised difference",
+        "Difference of the synthetic from the real estimate, in standard errors of the real one.",
+    ),
+    (
+        "S_pMSE",
+        "How well a logistic regression tells synthetic from real rows (mean squared propensity score), over what the "
+        "right model of the data would leave: 1 is perfect, fresh real rows read about 2, below 3 is good.",
+    ),
+    (
+        "Importance agreement",
+        "Whether a model trained on the sample leans on the same columns as one trained on real rows: rank correlation "
+        "of the loss when each column is shuffled.",
+    ),
     ("Copies", "Rows of the sample that equal a training row in every modelled column; real holdout rows do, too."),
     (
         "Distance share",
@@ -65,6 +84,15 @@ NAMES = {
     "utility_accuracy": "Accuracy",
     "utility_r2": "R2",
     "utility_mae": "Mean absolute error",
+    "utility_ranking": "Ranking of the methods (Kendall's tau)",
+    "utility_importance": "Agreement on which columns matter (Spearman)",
+    "analysis_overlap": "Overlap of confidence intervals",
+    "analysis_worst": "Furthest estimate, in standard errors",
+    "analysis_difference": "Mean standardised difference",
+    "analysis_agreement": "Same sign and same verdict at 5%",
+    "analysis_cover": "Intervals that hold the real estimate",
+    "spmse": "S_pMSE, all columns (main effects)",
+    "spmse_pairs": "S_pMSE of pairs, mean",
     "copies": "Rows that equal a training row",
     "dcr_share": "Distance share (50%: no memory)",
     "dcr_ratio": "Median distance to training rows over that to holdout rows",

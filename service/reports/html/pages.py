@@ -17,7 +17,7 @@ DRAWN = 100
 """Columns with a chart, the worst; others are listed, so that the page of a wide table stays below 3 MB."""
 LISTED = 2_000
 """Pairs in the page's table; the JSON form has all."""
-PARTS = ("detection", "utility", "disclosure", "sdmetrics")
+PARTS = ("detection", "utility", "analyses", "propensity", "disclosure", "sdmetrics")
 
 
 GROUPS = (
@@ -28,6 +28,7 @@ GROUPS = (
     ),
     ("Detection", ("detection",), "Best known: other real rows. Worst known: independent columns."),
     ("Utility", ("utility",), "Best known: trained on real rows. Worst known: always the majority class, or the mean."),
+    ("Analyses", ("analyses", "propensity"), "Best known: real rows drawn again. Worst known: independent columns."),
     ("Disclosure", ("disclosure",), "Worst known: a copy of the training rows."),
 )
 """(name, sections of its metrics, what its yardsticks are)"""
@@ -83,6 +84,8 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "detection": detection,
         "betraying": [{"subject": c["column"], "value": c["auc_alone"]} for c in detection.get("columns") or []],
         "utility": sections.get("utility"),
+        "analyses": sections.get("analyses"),
+        "propensity": sections.get("propensity"),
         "disclosure": sections.get("disclosure") or {},
         "of": {part: worst_first([m for m in seen if m["section"] == part]) for part in PARTS},
         "roc": series.roc(sections.get("utility")),
