@@ -51,7 +51,8 @@ class Jobs(Resource[Job]):
         training, for the evaluation.
         options: training options (see docs/training.md). options_from: id of a tune job, whose best options are taken
         with its seed and holdout. evaluation: options of the evaluation (see docs/evaluation.md). privacy: fit under
-        differential privacy, e.g. {"epsilon": 1, "delta": 1e-9}, for which the dataset has a budget (`client.budgets.set`). idempotency_key: the same key again answers the same job.
+        differential privacy, e.g. {"epsilon": 1, "delta": 1e-9}, for which the dataset has a budget
+        (`client.budgets.set`). idempotency_key: the same key again answers the same job.
         Raises ApiError (`dataset_pending`, `invalid_condition`, ...).
         """
         return self.create(
