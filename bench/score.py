@@ -33,7 +33,7 @@ from bench.downstream import downstream
 from bench.matrices import Reader, read
 from models.classifiers.scores import auc
 from models.evaluation.disclosure import Space, nearest
-from models.evaluation.marginals import column_errors, compare, correlations, total_variation, tuple_errors
+from models.evaluation.marginals import column_errors, compare, correlations, tuple_errors
 from models.evaluation.matrix import Cells, Matrix
 
 ROWS = 50_000
@@ -86,7 +86,7 @@ def trend(real: Matrix, other: Matrix) -> float:
         if columns[i].labelled or columns[j].labelled:
             size = [1 + int(max(b[:, k].max(initial=0) for b in binned)) for k in (i, j)]
             keys = [b[:, i] * size[1] + b[:, j] for b in binned]
-            errors.append(float(compare(keys, size[0] * size[1], total_variation)[0][0]))
+            errors.append(float(compare(keys, size[0] * size[1])[0][0]))
         else:
             apart = abs(linear[0][i, j] - linear[1][i, j]) / 2
             errors.append(float(apart) if np.isfinite(apart) else 1.0)

@@ -16,6 +16,7 @@ from models.evaluation.analyses.requests import analyses_from_json, check_analys
 from models.evaluation.bars import judge
 from models.evaluation.charts import columns
 from models.evaluation.context import Context, Part
+from models.evaluation.details import details
 from models.evaluation.detection import detection
 from models.evaluation.disclosure import disclosure
 from models.evaluation.fidelity import fidelity
@@ -37,6 +38,7 @@ PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
     ("columns", columns, 0.02),
     ("fidelity", fidelity, 0.05),
     ("k_marginal", k_marginal, 0.2),
+    ("details", details, 0.23),
     ("detection", detection, 0.25),
     ("utility", utility, 0.6),
     ("analyses", analyses, 0.8),

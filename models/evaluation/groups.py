@@ -17,11 +17,16 @@ AREA = re.compile(
     re.IGNORECASE,
 )
 """Names of columns that hold places; a schema does not mark them."""
+PERSON = re.compile(
+    r"(^|[^a-z])(sex|gender|rac\d?p?|race|ethnic\w*|hisp\w*|origin|religion|nationality|citizen\w*|disab\w*|marital)([^a-z]|$)",
+    re.IGNORECASE,
+)
+"""Names of columns that say who somebody is: groups that are to be treated alike."""
 LEVELS = (2, 60)
 """Fewest and most labels of a column that divides."""
 FEW = 50
 """Real rows of a group that is looked at by itself."""
-CHOSEN = 4
+CHOSEN = 5
 
 
 def is_area(name: str) -> bool:
@@ -29,9 +34,14 @@ def is_area(name: str) -> bool:
     return bool(AREA.search(re.sub(r"([a-z])([A-Z])", r"\1_\2", name)))
 
 
+def _order(name: str) -> int:
+    return 0 if is_area(name) else 1 if PERSON.search(name) else 2
+
+
 def dividing(real: Matrix) -> list[int]:
-    """Columns that could divide, areas first, then those with the most even groups: at least two groups of FEW rows."""
-    found: list[tuple[bool, float, int]] = []
+    """Columns that could divide: areas first, then who somebody is, then those with the most groups, and even ones. At
+    least two groups of FEW rows."""
+    found: list[tuple[int, float, int]] = []
     for j, column in enumerate(real.columns):
         if not _short(column):
             continue
@@ -39,7 +49,7 @@ def dividing(real: Matrix) -> list[int]:
         large = counts[counts >= FEW]
         if len(large) >= LEVELS[0] and large.sum() >= 0.5 * len(real):
             shares = counts[counts > 0] / max(len(real), 1)
-            found.append((not is_area(column.name), float(np.sum(shares * np.log(shares))), j))
+            found.append((_order(column.name), float(np.sum(shares * np.log(shares))), j))
     return [j for _, _, j in sorted(found)]
 
 

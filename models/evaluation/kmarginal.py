@@ -15,9 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
+from models.evaluation.bars import distance_quantile
 from models.evaluation.context import FEW_ROWS, Context, Part
 from models.evaluation.groups import area_of
-from models.evaluation.marginals import compare, total_variation
+from models.evaluation.marginals import compare
 from models.evaluation.matrix import Cells, Ints, bootstrap, independent, sample
 from models.evaluation.result import Metric
 
@@ -27,23 +28,27 @@ BINS = 20
 MOST_CELLS = 150
 """Columns of more cells are left out of the pairs: they measure nothing but noise (SDNist leaves out INDP)."""
 PAIRS = 276
-MARGIN = 1.1
-"""The bar: what two parts of the real rows read against each other, and a tenth more."""
+ALPHA = 0.001
+"""Chance that fresh real rows miss the bar."""
 
 
 def scores(
     tables: Sequence[Ints], sizes: Sequence[int], pairs: Sequence[tuple[int, ...]], group: int | None
-) -> list[float]:
-    """Scores of cells (N, D) of each table but the first, against the first."""
+) -> tuple[list[float], tuple[float, float]]:
+    """Scores of cells (N, D) of each table but the first, against the first; and what chance makes of the first score's
+    mean distance: its mean, and a standard deviation that it does not exceed (distances are correlated)."""
     first = () if group is None else (group,)
-    total = np.zeros(len(tables) - 1)
+    total, chance = np.zeros(len(tables) - 1), np.zeros(2)
     for pair in pairs:
         keys, size = [np.zeros(len(t), np.int64) for t in tables], 1
         for j in (*first, *pair):
             keys = [k * sizes[j] + t[:, j] for k, t in zip(keys, tables, strict=True)]
             size *= sizes[j]
-        total += compare(keys, size, total_variation)[0]
-    return [float(v) for v in 1000 * (1 - total / max(len(pairs), 1))]
+        distances, _, moments = compare(keys, size)
+        total += distances
+        chance += moments
+    mean, deviation = chance / max(len(pairs), 1)
+    return [float(v) for v in 1000 * (1 - total / max(len(pairs), 1))], (float(mean), float(deviation))
 
 
 def equivalent(score: float, curve: Sequence[float]) -> float:
@@ -86,8 +91,8 @@ def k_marginal(context: Context) -> Part:
         return Part([Metric("k_marginal", None, "pairs", direction="higher", goal=1000.0, unit="points", note=why)])
     codes = cells.codes(real)
     smaller = subsamples(codes, rng)
-    read = scores([codes, *(cells.codes(t) for t in tables.values()), *smaller], cells.sizes, pairs, group)
-    bar = 1000 - MARGIN * (1000 - _split(codes, rows, cells.sizes, pairs, group, rng))
+    read, chance = scores([codes, *(cells.codes(t) for t in tables.values()), *smaller], cells.sizes, pairs, group)
+    bar = 1000 * (1 - distance_quantile(*chance, ALPHA))
     found = dict(zip(tables, read, strict=False))
     curve = read[len(tables) :]
     by = f", each with {context.names[group]}" if group is not None else ""
@@ -114,12 +119,3 @@ def k_marginal(context: Context) -> Part:
         "note": note,
     }
     return Part(metrics, {"k_marginal": section}, {"k_marginal_rows": rows, "k_marginal_pairs": len(pairs)})
-
-
-def _split(
-    real: Ints, rows: int, sizes: Sequence[int], pairs: Sequence[tuple[int, ...]], group: int | None, rng: Generator
-) -> float:
-    """Score of two parts of the real rows against each other, with no less noise than fresh rows against all."""
-    order = rng.permutation(len(real))
-    first = max(1, min(rows, len(real) // 2))
-    return scores([real[order[first:]], real[order[:first]]], sizes, pairs, group)[0]

@@ -40,16 +40,16 @@ def test_the_score_is_that_of_sdnist(group: int | None) -> None:
     real, other = table(900, 1), table(700, 2)
     pairs = pairs_of([5] * 4, group, 99, np.random.default_rng(0))
     assert len(pairs) == (6 if group is None else 3)
-    assert scores([real, other], [5] * 4, pairs, group)[0] == pytest.approx(by_pandas(real, other, group), abs=1e-9)
+    assert scores([real, other], [5] * 4, pairs, group)[0][0] == pytest.approx(by_pandas(real, other, group), abs=1e-9)
 
 
 def test_subsamples_find_their_own_size_and_fresh_rows_read_a_third() -> None:
     real = table(20_000, 1)
     pairs = list(itertools.combinations(range(4), 2))
-    curve = scores([real, *subsamples(real, np.random.default_rng(0))], [5] * 4, pairs, None)
+    curve, _ = scores([real, *subsamples(real, np.random.default_rng(0))], [5] * 4, pairs, None)
     assert curve == sorted(curve)
     drawn = real[np.random.default_rng(1).permutation(len(real))]
-    small, large, fresh = scores([real, drawn[:1_000], drawn[:14_000], table(20_000, 2)], [5] * 4, pairs, None)
+    (small, large, fresh), _ = scores([real, drawn[:1_000], drawn[:14_000], table(20_000, 2)], [5] * 4, pairs, None)
     assert equivalent(small, curve) == 0.05
     assert equivalent(large, curve) in (0.6, 0.7, 0.8)
     assert equivalent(fresh, curve) in (0.2, 0.3, 0.4)

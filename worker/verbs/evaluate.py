@@ -16,7 +16,6 @@ from models.evaluation.matching import match
 from models.evaluation.options import EvaluationOptions
 from models.ingest import check_schema, check_target
 from models.rng import stream
-from models.rules import counts, parse_rules
 from models.schema import schema_from_json
 from models.synthesize import split
 from models.table import Table
@@ -58,7 +57,6 @@ def uploads(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, 
     holdout = matched.others.get("holdout", synthetic.take(slice(0, 0)))
     found = judged(matched.real, holdout, synthetic, spec, progress)
     found["sections"]["validity"] |= matched.findings
-    add_rules(found, matched.real, synthetic)
     return {"evaluation": found}
 
 
@@ -82,15 +80,6 @@ def judged(
         disclosed=disclosed,
     )
     return dict(evaluation.to_json())
-
-
-def add_rules(found: dict[str, Any], train: Table, synthetic: Table) -> None:
-    """The section of the schema's rules, if it has any: rows of either table that break them."""
-    if rules := parse_rules(train.schema):
-        broken = [counts(rules, table) for table in (train, synthetic)]
-        each = zip(rules, *broken, strict=True)
-        told = [{"rule": rule.text, "training_rows": a, "synthetic_rows": b} for rule, a, b in each]
-        found["sections"]["rules"] = {"broken": told, "training": len(train), "synthetic": len(synthetic)}
 
 
 def assess(
@@ -122,7 +111,6 @@ def assess(
     found = judged(train, holdout, synthetic, spec, progress, disclosed)
     if spec.get("balance"):
         found["meta"]["balance"] = spec["balance"]
-    add_rules(found, train, synthetic)
     return found
 
 

@@ -116,9 +116,7 @@ class Design:
         if not term:
             return ["(intercept)"]
         sides = [
-            [f"{f}[{self.levels[f].names[k]}]" for k in self._used(term, f)]
-            if f in self.levels
-            else [str(f)]
+            [f"{f}[{self.levels[f].names[k]}]" for k in self._used(term, f)] if f in self.levels else [str(f)]
             for f in term
         ]
         return [":".join(names) for names in itertools.product(*sides)]
