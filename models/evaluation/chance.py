@@ -26,7 +26,26 @@ SLACK = 0.01
 """So much beyond what chance reads on average passes in any case, however many rows there are."""
 SHOWN = 20
 """Findings of one kind that are listed."""
-SECTION = "details"
+SECTIONS = {
+    "coverage": "coverage",
+    "range": "coverage",
+    "missing_patterns": "missingness",
+    "missing_dependence": "missingness",
+    "subgroup_size": "subgroups",
+    "crossing_size": "subgroups",
+    "subgroup_error": "subgroups",
+    "invented": "associations",
+    "vanished": "associations",
+    "functions": "relations",
+    "impossible": "relations",
+    "rules": "rules",
+    "dates": "dates",
+    "text_missing": "texts",
+    "identifier_repeats": "texts",
+    "weighted_shape": "weights",
+    "weighted_mean": "weights",
+}
+"""The section of each kind of finding."""
 
 
 def critical(tests: int) -> float:
@@ -89,7 +108,7 @@ def metrics_of(name: str, findings: Sequence[Finding], note: str, none: str, uni
     none: why there is no figure where nothing could be looked at.
     """
     if not findings:
-        return [Metric(name, None, SECTION, goal=0.0, unit=unit, note=none, status="unavailable")]
+        return [Metric(name, None, SECTIONS[name], goal=0.0, unit=unit, note=none, status="unavailable")]
     ranked = worst_first(findings)
     off = sum(f.excess > 0 for f in ranked)
     what = f"The worst of {len(ranked):,}: {ranked[0].subject}; {off:,} beyond the bar. {note}"
@@ -101,7 +120,7 @@ def _metric(name: str, found: Finding, subject: str, unit: str, note: str) -> Me
     return Metric(
         name,
         finite(found.value),
-        SECTION,
+        SECTIONS[name],
         subject,
         holdout=finite(found.holdout),
         goal=0.0,

@@ -88,7 +88,20 @@ def k_marginal(context: Context) -> Part:
     pairs = pairs_of(cells.sizes, group, PAIRS, rng)
     if not pairs:
         why = "There is no pair of columns with few enough values."
-        return Part([Metric("k_marginal", None, "pairs", direction="higher", goal=1000.0, unit="points", note=why)])
+        return Part(
+            [
+                Metric(
+                    "k_marginal",
+                    None,
+                    "k_marginal",
+                    direction="higher",
+                    goal=1000.0,
+                    unit="points",
+                    note=why,
+                    status="unavailable",
+                )
+            ]
+        )
     codes = cells.codes(real)
     smaller = subsamples(codes, rng)
     read, chance = scores([codes, *(cells.codes(t) for t in tables.values()), *smaller], cells.sizes, pairs, group)
@@ -105,7 +118,7 @@ def k_marginal(context: Context) -> Part:
         value, *yards = (of.get(t) for t in ("synthetic", "ceiling", "holdout", "floor"))
         status = "pass" if (value or 0.0) >= bar else "fail"
         how = {"direction": "higher", "goal": goal, "unit": unit, "note": note, "bar": bar, "status": status}
-        return Metric(name, value, "pairs", "", *yards, **how)  # type: ignore[arg-type]
+        return Metric(name, value, "k_marginal", "", *yards, **how)  # type: ignore[arg-type]
 
     metrics = [
         metric("k_marginal", found, 1000.0, "points", bar),

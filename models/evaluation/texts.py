@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.evaluation.chance import SECTION, Finding, critical, metrics_of, share_error, worst_first
+from models.evaluation.chance import Finding, critical, metrics_of, share_error, worst_first
 from models.evaluation.context import Part
 from models.evaluation.marginals import kolmogorov_smirnov, shares
 from models.evaluation.matrix import Floats
@@ -34,7 +34,7 @@ def texts(t: Sampled) -> Part:
     note = f"At most {ROWS:,} rows of each table; lengths and characters of surrogates are shown for information."
     metrics = metrics_of("text_missing", [r[0] for r in rows], note, "")
     metrics += [
-        Metric("text_length", r[1]["length_distance"], SECTION, r[1]["subject"], goal=0.0, note=note)
+        Metric("text_length", r[1]["length_distance"], "texts", r[1]["subject"], goal=0.0, note=note)
         for r in rows
         if r[1]["length_distance"] is not None
     ]
@@ -59,7 +59,7 @@ def _compare(
     error = float(share_error(p, n, m))
     value = abs(a["missing"] - b["missing"])
     other = abs(a["missing"] - read[2]["missing"]) if len(read) > 2 else None
-    names = ("real", "synthetic", "holdout")
+    names = ("real", "synthetic", "control")
     more = {name: {k: v for k, v in r.items() if k != "lengths"} for name, r in zip(names, read, strict=False)}
     bar = critical(tests) * error + 0.005
     finding = Finding(column.name, (column.name,), value, 0.8 * error, bar, other, more)

@@ -11,7 +11,7 @@ SECTION = re.compile(
     r'<section (?:class="[^"]*" )?id="([a-z0-9-]+)"(?: aria-label="([^"]*)")?[^>]*>(?:\s*<h2>([^<]*)</h2>)?'
 )
 """Names from outside stand escaped in the body, so that none can look like a section."""
-COVERED = {"columns": ("columns",), "pairs": ("pairs", "sdmetrics")}
+COVERED = {"columns": ("columns",), "pairs": ("pairs", "sdmetrics"), "k-marginal": ("k_marginal",)}
 """Sections of a page whose metrics have other sections' names."""
 
 

@@ -38,8 +38,8 @@ GLOSSARY = (
     ),
     (
         "Overlap of intervals",
-        "Share of the 95% confidence intervals of the real and the synthetic estimate that both have in common: 1 equal, "
-        "0 apart. Two fresh real tables of the same size read about 0.7.",
+        "Share of the 95% confidence intervals of the real and the synthetic estimate that both have in common: 1 "
+        "equal, 0 apart. Two fresh real tables of the same size read about 0.7.",
     ),
     (
         "Standardised difference",
@@ -54,6 +54,36 @@ GLOSSARY = (
         "Importance agreement",
         "Whether a model trained on the sample leans on the same columns as one trained on real rows: rank correlation "
         "of the loss when each column is shuffled.",
+    ),
+    (
+        "By chance",
+        "What fresh real rows read on average beside these real rows. The bar of a section that names it is what they "
+        "exceed once in a thousand reports, however many columns, pairs or groups are looked at.",
+    ),
+    (
+        "k-marginal score",
+        "1000 times one minus the mean total variation over pairs of columns (with the area, where there is one), as "
+        "NIST's SDNist has it. The equivalent subsample is the share of the real rows, drawn at random, that scores "
+        "the same; as many fresh real rows score like a third of them, not like all.",
+    ),
+    (
+        "Missing values",
+        "Patterns: which columns are missing together. Dependence: among the rows where a column is missing, the "
+        "columns that tell such rows in the real table; total variation, averaged.",
+    ),
+    (
+        "Group, crossing",
+        "The rows with one label of a column (an area, a sex), or of two columns. Its size is off by the difference of "
+        "its shares over the larger one: 50% where half of it is gone, 100% where all of it is.",
+    ),
+    (
+        "V",
+        "Cramer's V without its bias: how strongly two columns are related, 0 to 1. An association is invented where "
+        "the real table has nearly none and the sample more than sampling explains.",
+    ),
+    (
+        "Impossible pair",
+        "Two values that hardly any real row has together, although both are frequent.",
     ),
     ("Copies", "Rows of the sample that equal a training row in every modelled column; real holdout rows do, too."),
     (
@@ -93,6 +123,26 @@ NAMES = {
     "analysis_cover": "Intervals that hold the real estimate",
     "spmse": "S_pMSE, all columns (main effects)",
     "spmse_pairs": "S_pMSE of pairs, mean",
+    "k_marginal": "k-marginal score (0 to 1000)",
+    "k_marginal_subsample": "Subsample with the same k-marginal score",
+    "coverage": "Real rows whose label is lost",
+    "range": "Rows beyond the real range",
+    "missing_patterns": "Patterns of missing values",
+    "missing_dependence": "Kinds of rows with missing values",
+    "subgroup_size": "Size of a group",
+    "crossing_size": "Size of a crossing of two groups",
+    "subgroup_error": "Other columns within a group",
+    "invented": "Association that is invented (V)",
+    "vanished": "Association that is lost (V)",
+    "functions": "Rows that break a relation of columns",
+    "impossible": "Rows with an impossible pair of values",
+    "rules": "Rows that break a rule of the schema",
+    "dates": "Parts of dates",
+    "text_missing": "Missing share of surrogates",
+    "text_length": "Length of surrogates",
+    "identifier_repeats": "Identifiers that repeat",
+    "weighted_shape": "Weighted shares of a column",
+    "weighted_mean": "Weighted mean, in standard deviations",
     "copies": "Rows that equal a training row",
     "dcr_share": "Distance share (50%: no memory)",
     "dcr_ratio": "Median distance to training rows over that to holdout rows",

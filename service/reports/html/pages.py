@@ -10,7 +10,9 @@ from typing import Any
 from models.evaluation.bars import judge
 from models.evaluation.result import Metric
 from service.reports.html import series
-from service.reports.html.glossary import GLOSSARY
+from service.reports.html.details import SECTIONS, details
+from service.reports.html.glossary import GLOSSARY, HOW
+from service.reports.html.standing import excess, views, worst_first
 from service.reports.html.training import training
 
 DRAWN = 100
@@ -23,7 +25,7 @@ PARTS = ("detection", "utility", "analyses", "propensity", "disclosure", "sdmetr
 GROUPS = (
     (
         "Fidelity",
-        ("columns", "pairs", "sdmetrics"),
+        ("columns", "pairs", *SECTIONS, "rules", "sdmetrics"),
         "Best known: real rows drawn again. Worst known: independent columns.",
     ),
     ("Detection", ("detection",), "Best known: other real rows. Worst known: independent columns."),
@@ -80,6 +82,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "undrawn": columns[DRAWN:],
         "pairs": pairs,
         "pair_rows": pair_rows(pairs),
+        **details(sections, seen),
         "triples": sections.get("triples") or [],
         "detection": detection,
         "betraying": [{"subject": c["column"], "value": c["auc_alone"]} for c in detection.get("columns") or []],
