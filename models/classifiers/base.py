@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
+from sklearn.metrics import accuracy_score, r2_score
 
 from models.errors import InvalidInput
 
@@ -57,16 +58,20 @@ class Estimator(Protocol):
         that the label is 1. Raises InvalidInput for a regression."""
 
 
+class Unusable(InvalidInput, ValueError):
+    """Rows or options that cannot be learnt from; a ValueError too, which scikit-learn's tools expect."""
+
+
 class Core(BaseEstimator):  # type: ignore[misc]
     """Base of the core's estimators: tells scikit-learn's tools by `task` whether this is a classifier."""
 
     task: str
+    predict: Any
 
-    def score(self, x: Floats, y: Labels) -> float:
-        """Share of rows whose class (every label, where there are several) is right; R2 of a regression."""
-        from sklearn.metrics import accuracy_score, r2_score
-
-        return float((accuracy_score if Task(self.task).classes else r2_score)(y, self.predict(x)))  # type: ignore[attr-defined]
+    def score(self, x: Floats, y: Labels, sample_weight: Any = None) -> float:
+        """Accuracy (several labels: share of rows with all of them right), or R2."""
+        measure = accuracy_score if Task(self.task).classes else r2_score
+        return float(measure(y, self.predict(x), sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import ClassifierTags, RegressorTags
@@ -93,26 +98,26 @@ def task_of(y: Labels, *, labelled: bool) -> Task:
 
 
 def check_rows(x: Floats, y: Labels, task: Task) -> None:
-    """Raise InvalidInput, with the remedy, where (x, y) cannot be learnt from."""
+    """Raise Unusable, with the remedy, where (x, y) cannot be learnt from."""
     if x.ndim != 2 or len(x) != len(y):
-        raise InvalidInput("Features must be (rows, columns), with one target value per row.")
+        raise Unusable("Features must be (rows, columns), with one target value per row.")
     if y.ndim != (2 if task.several else 1):
-        raise InvalidInput(
+        raise Unusable(
             f"The target must be ({'rows, targets' if task.several else 'rows,'}) for task {task.value}.",
             hint=f"Set the task to what the target is; it has {y.ndim} dimension(s).",
         )
     if len(y) < 2:
-        raise InvalidInput("There are fewer than two rows to learn from.", hint="Give more rows.")
+        raise Unusable("There are fewer than two rows to learn from.", hint="Give more rows.")
     if x.shape[1] == 0:
-        raise InvalidInput("There is no column to learn from.", hint="Keep at least one column beside the target.")
+        raise Unusable("There is no column to learn from.", hint="Keep at least one column beside the target.")
     if task is Task.MULTILABEL and not np.isin(y, (0, 1)).all():
-        raise InvalidInput("Several labels must each be 0 or 1.", hint="Code absent as 0 and present as 1.")
+        raise Unusable("Several labels must each be 0 or 1.", hint="Code absent as 0 and present as 1.")
     if task is Task.MULTILABEL and (y == y[0]).all():
-        raise InvalidInput("Every label is constant.", hint="Choose targets that vary.")
+        raise Unusable("Every label is constant.", hint="Choose targets that vary.")
     if task.classes and not task.several and len(np.unique(y)) < 2:
-        raise InvalidInput("The target has one class only.", hint="Choose a target that varies.")
+        raise Unusable("The target has one class only.", hint="Choose a target that varies.")
     if not task.classes and not np.isfinite(np.asarray(y, np.float64)).all():
-        raise InvalidInput("The target holds missing values.", hint="Drop rows without a target first.")
+        raise Unusable("The target holds missing values.", hint="Drop rows without a target first.")
 
 
 def probabilities_of(model: Any, x: Floats, classes: Labels) -> Floats:

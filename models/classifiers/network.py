@@ -1,96 +1,79 @@
-"""The multilayer perceptron itself, and how it is trained."""
+"""The networks themselves: a perceptron and a convolution, each as several members side by side."""
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from models.classifiers.activations import RECTIFIERS, activation, pieces
+from models.classifiers.layers import BatchNorm, Conv1d, Linear, MaxPool, Windows
 from models.errors import InvalidInput
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "linear": nn.Identity,
-}
+MAX_WIDTH = 65_536
+MAX_DEPTH = 256
 
 
-def perceptron(inputs: int, hidden: tuple[int, ...], outputs: int, activation: str, dropout: float) -> nn.Sequential:
-    """Linear, activation and dropout per hidden layer, then a linear layer: (B, inputs) -> (B, outputs)."""
-    if activation not in ACTIVATIONS:
-        raise InvalidInput(f"Activation {activation!r} is not known.", hint=f"One of {', '.join(sorted(ACTIVATIONS))}.")
-    layers: list[nn.Module] = []
+def perceptron(
+    inputs: int,
+    hidden: Sequence[int],
+    outputs: int,
+    act: str = "relu",
+    dropout: float = 0.0,
+    *,
+    batch_norm: bool = False,
+    members: int = 1,
+    first: Sequence[nn.Module] = (),
+) -> nn.Sequential:
+    """`first`, then linear, batch normalisation, activation and dropout per hidden layer, then a linear layer:
+    (M, B, inputs) -> (M, B, outputs). Raises InvalidInput."""
+    check_sizes(hidden, dropout)
+    layers: list[nn.Module] = list(first)
     for width in hidden:
-        layers += [nn.Linear(inputs, width), ACTIVATIONS[activation]()]
+        layer = Linear(members, inputs, width * pieces(act), act in RECTIFIERS)
+        layers += _block(layer, width, act, batch_norm, members)
         if dropout > 0:
             layers.append(nn.Dropout(dropout))
         inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    return nn.Sequential(*layers, Linear(members, inputs, outputs, rectified=False))
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """AdamW over shuffled batches for at most `epochs`; stops when the validation loss has not fallen for `patience`
-    epochs and returns to the best weights. Without validation rows all epochs are run."""
+def convolution(
+    channels: int,
+    length: int,
+    filters: Sequence[int],
+    kernel: int,
+    pool: int,
+    act: str = "relu",
+    *,
+    batch_norm: bool = False,
+    members: int = 1,
+) -> tuple[list[nn.Module], int]:
+    """Convolution, activation and pooling per entry of `filters`: (M, B, channels * length) -> (M, B, features).
 
-    learning_rate: float
-    weight_decay: float
-    batch: int
-    epochs: int
-    patience: int
+    -> layers and features. Raises InvalidInput."""
+    check_sizes(filters, 0.0)
+    if kernel < 1 or kernel % 2 == 0 or pool < 1:
+        raise InvalidInput("A kernel must be odd and pooling at least 1.", hint="Try kernel=3 and pool=2.")
+    layers: list[nn.Module] = [Windows(channels)]
+    for width in filters:
+        layer = Conv1d(members, channels, width * pieces(act), kernel, act in RECTIFIERS)
+        layers += _block(layer, width, act, batch_norm, members)
+        if pool > 1 and length > 1:
+            layers.append(MaxPool(pool))
+            length = -(-length // pool)
+        channels = width
+    return [*layers, nn.Flatten(-2)], channels * length
 
 
-@dataclass(frozen=True)
-class History:
-    """Mean loss per epoch on training rows and on validation rows (empty without any), and the epoch kept."""
+def check_sizes(widths: Sequence[int], dropout: float) -> None:
+    """Raise InvalidInput where layers cannot be made."""
+    if len(widths) > MAX_DEPTH or any(not 1 <= w <= MAX_WIDTH for w in widths):
+        raise InvalidInput("The hidden layers cannot be made.", hint=f"At most {MAX_DEPTH}, of 1 to {MAX_WIDTH} units.")
+    if not 0 <= dropout < 1:
+        raise InvalidInput("Dropout is a share below 1.", hint="Try 0.1.")
 
-    training: list[float]
-    validation: list[float]
-    best_epoch: int
 
-
-def train(
-    net: nn.Sequential,
-    loss: nn.Module,
-    training: tuple[Tensor, Tensor],
-    validation: tuple[Tensor, Tensor] | None,
-    schedule: Schedule,
-    generator: torch.Generator,
-) -> History:
-    """Fit `net` in place. training, validation: inputs float32 (N, I) and targets of the loss."""
-    x, y = training
-    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    best, kept, best_epoch = float("inf"), copy.deepcopy(net.state_dict()), 0
-    curve: list[float] = []
-    checks: list[float] = []
-    for epoch in range(schedule.epochs):
-        net.train()
-        total = 0.0
-        order = torch.randperm(len(x), generator=generator)
-        for rows in torch.split(order, schedule.batch):
-            optimizer.zero_grad(set_to_none=True)
-            value = loss(net(x[rows]), y[rows])
-            value.backward()
-            optimizer.step()
-            total += value.item() * len(rows)
-        curve.append(total / len(x))
-        if validation is None:
-            best_epoch = epoch
-            continue
-        net.eval()
-        with torch.no_grad():
-            checks.append(float(loss(net(validation[0]), validation[1])))
-        if checks[-1] < best - 1e-5:
-            best, kept, best_epoch = checks[-1], copy.deepcopy(net.state_dict()), epoch
-        elif epoch - best_epoch >= schedule.patience:
-            break
-    if validation is not None:
-        net.load_state_dict(kept)
-    net.eval()
-    return History(curve, checks, best_epoch)
+def _block(layer: nn.Module, width: int, act: str, batch_norm: bool, members: int) -> list[nn.Module]:
+    norm = [BatchNorm(members, width * pieces(act))] if batch_norm else []
+    return [layer, *norm, activation(act, members)]

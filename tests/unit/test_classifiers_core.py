@@ -11,7 +11,6 @@ from sklearn.model_selection import cross_val_score
 
 from models.classifiers import MLP, Boosting, Estimator, Preparation, Task, probabilities_of, task_of
 from models.classifiers import scores as score
-from models.classifiers.network import perceptron
 from models.errors import InvalidInput
 
 
@@ -81,7 +80,7 @@ def test_equal_seeds_give_equal_networks_and_leave_torchs_own_stream_alone() -> 
 def test_early_stopping_returns_to_the_best_epoch() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(200, 20)), rng.integers(0, 2, 200)
-    model = MLP("binary", epochs=200, patience=3, hidden=(64,), dropout=0.0, seed=0).fit(x, y)
+    model = MLP("binary", epochs=200, patience=3, hidden=(64,), dropout=0.0, members=1, seed=0).fit(x, y)
     history = model.history_
     assert len(history.training) == len(history.validation) < 200
     assert history.best_epoch == int(np.argmin(history.validation))
@@ -165,13 +164,6 @@ def test_preparation_survives_empty_and_constant_columns_and_bounds_categories()
     assert only.shape == (50, 50)
     with pytest.raises(InvalidInput, match="Scaling"):
         Preparation([False], "log").fit(x[:, :1])
-
-
-def test_perceptron_has_the_layers_it_is_asked_for() -> None:
-    net = perceptron(5, (8, 4), 3, "tanh", 0.2)
-    assert [type(m).__name__ for m in net] == ["Linear", "Tanh", "Dropout", "Linear", "Tanh", "Dropout", "Linear"]
-    assert sum(p.numel() for p in net.parameters()) == 5 * 8 + 8 + 8 * 4 + 4 + 4 * 3 + 3
-    assert net(torch.zeros(2, 5)).shape == (2, 3)
 
 
 def test_scores_equal_scikit_learns() -> None:
