@@ -116,7 +116,7 @@ def evaluate(
         sizes.update(got.sizes)
     rows = {"real": len(real), "holdout": len(holdout), "synthetic": len(synthetic)}
     metrics = judge(_unique(metrics), {"sample_sizes": sizes, "rows": rows})
-    sections = {"verdict": verdict(metrics, sizes["fidelity_rows"]), "scorecard": scorecard(metrics), **sections}
+    sections = {"verdict": verdict(metrics, [c.name for c in modelled]), "scorecard": scorecard(metrics), **sections}
     progress.update(1.0, "evaluated")
     meta = {
         "rows": rows,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.evaluation.matrix import Cells, Floats, Ints, Matrix
-from models.evaluation.nulls import correlation_variances, half_normal, kolmogorov_moments, variation_moments
+from models.evaluation.nulls import correlation_moments, kolmogorov_moments, variation_moments
 
 GROUPS = 10
 """Jackknife groups: enough for an interval, few enough to cost one extra count."""
@@ -158,9 +158,11 @@ def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[i
         for g in range(GROUPS):
             part = _correlations(moments[1] - _moments(scaled[1][groups == g]))[at]
             jackknife[g, both] = _difference(real, part)
-        rows = 1 / np.maximum(moments[0][0][at], 1) + 1 / np.maximum(moments[1][0][at], 1)
-        spread = np.sqrt(correlation_variances(scaled[0])[at] * rows) / 2
-        chance[:, both] = np.array([half_normal(float(s)) for s in spread]).T
+        pooled = np.concatenate(scaled[:2])
+        rows = (moments[0][0][at], moments[1][0][at])
+        chance[:, both] = np.array(
+            [correlation_moments(pooled[:, i], pooled[:, k], *n) for i, k, *n in zip(*at, *rows, strict=True)]
+        ).T
     return Errors(by_table, jackknife, chance)
 
 

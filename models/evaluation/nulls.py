@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import betaln, xlog1py, xlogy
+from scipy.special import betaln, ndtri, stdtrit, xlog1py, xlogy
 
 from models.evaluation.matrix import Floats
 
 EXACT = 64
 """Up to so many cells their covariances are computed one by one."""
+LEAST_FREEDOM = 3.0
+TAIL = 0.9995
+"""Quantile at which Student's t is taken for the normal."""
 
 
 def variation_moments(first: Floats, second: Floats) -> tuple[float, float]:
@@ -78,14 +81,23 @@ def half_normal(deviation: float) -> tuple[float, float]:
     return deviation * math.sqrt(2 / math.pi), deviation * math.sqrt(1 - 2 / math.pi)
 
 
-def correlation_variances(x: Floats) -> Floats:
-    """Standardised values (N, K), NaN missing -> N times the variance of each sample correlation, (K, K), without
-    assuming normal columns: mean square of its influence function (Devlin, Gnanadesikan and Kettenring 1975)."""
-    present = np.isfinite(x)
-    z = np.where(present, x, 0.0)
-    n = np.maximum(present.T.astype(float) @ present.astype(float), 1)
-    square = z**2
-    r = np.clip((z.T @ z) / n, -1, 1)
-    both, cubic, fourth = square.T @ square / n, (square * z).T @ z / n, (square**2).T @ present / n
-    out = both - r * (cubic + cubic.T) + r**2 / 4 * (fourth + fourth.T + 2 * both)
-    return np.asarray(np.maximum(out, 0.0))
+def correlation_moments(x: Floats, y: Floats, a: float, b: float) -> tuple[float, float]:
+    """Mean and standard deviation of half the difference of two correlations; x, y: both tables' values in one (N,),
+    NaN missing, of which complete rows are used; a, b: complete rows of each.
+
+    The columns need not be normal: the variance is the mean square of the influence function (Devlin, Gnanadesikan and
+    Kettenring 1975). Where few rows make up most of it, as with heavy tails, Student's t with that many degrees of
+    freedom takes the normal's place.
+    """
+    both = np.isfinite(x) & np.isfinite(y)
+    if min(a, b) < 2 or both.sum() < 4:
+        return 0.0, 0.0
+    x, y = x[both], y[both]
+    x, y = ((v - v.mean()) / (v.std() or 1.0) for v in (x, y))
+    square = (x * y - float(np.mean(x * y)) / 2 * (x * x + y * y)) ** 2
+    total = float(square.sum())
+    if total <= 0:
+        return 0.0, 0.0
+    weight = max(total**2 / float((square**2).sum()), LEAST_FREEDOM)
+    heavier = float(stdtrit(weight, TAIL)) / float(ndtri(TAIL))
+    return half_normal(heavier * math.sqrt(total / len(x) * (1 / a + 1 / b)) / 2)

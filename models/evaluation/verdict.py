@@ -1,13 +1,41 @@
-"""What a reader should know first: the headline figures, the worst columns and pairs, and three problems in words."""
+"""What a reader should know first: pass or fail, the three worst problems, the headline figures, the worst parts."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Any
 
+from models.evaluation.bars import counted
+from models.evaluation.problems import (
+    BANDS,
+    EFFECT,
+    LOST,
+    RELATION,
+    RELATIONS,
+    RISK,
+    band_of,
+    kind_of,
+    severity_of,
+    shown,
+    text_of,
+    title_of,
+)
 from models.evaluation.result import Metric
+
+WORST = 3
+EXPLAINS = 0.1
+"""A problem explains a graver one that is less telling if it is at least so grave in proportion."""
+OVERSHADOWED = 0.5
+"""What comes of other problems counts for so much where there are others."""
+UNRELATED = 0.7
+"""A column that has lost so much of its relations has lost them all: chance and its own distribution leave the rest."""
+SHARED = 0.5
+"""A column is named rather than its worst pair where its other pairs together are off by so much of that."""
+TRUST = 0.03
+"""How far beyond its bar independent columns must read for a pair to say what was lost."""
 
 HEADLINE = {
     "shape": "How far the columns' distributions are off, on average",
@@ -15,6 +43,7 @@ HEADLINE = {
     "trend": "How far the pairs of columns are off, on average",
     "tvd2": "Total variation of pairs, numbers in 20 quantile bins",
     "tvd3": "Total variation of triples, numbers in 20 quantile bins",
+    "k_marginal": "NIST's k-marginal score, 1000 is best",
     "sdmetrics_quality": "SDMetrics quality report",
     "sdmetrics_diagnostic": "SDMetrics diagnostic report",
     "c2st": "Real against synthetic: 1 cannot be told apart, 0 told apart always",
@@ -24,17 +53,16 @@ HEADLINE = {
     "copies": "Share of rows that equal a training row",
     "dcr_share": "Share of rows nearer to a training row than to a holdout row",
 }
-SEVERE = 0.1
-"""Problems below this share of the way from the yardstick to the floor (or to a stated bound) are not named."""
-
-NOISE = 1.5
-"""A yardstick is one draw: up to so many times what it reads counts as what real rows read."""
 
 
 @dataclass(frozen=True)
 class Problem:
+    """columns: names of those it concerns, none for the whole table; about: one of problems.INVENTED to EFFECT."""
+
     severity: float
+    about: int
     metric: Metric
+    columns: frozenset[str]
     title: str
     text: str
     advice: str
@@ -42,28 +70,158 @@ class Problem:
     def to_json(self) -> dict[str, Any]:
         return {
             "severity": round(self.severity, 3),
+            "band": BANDS[band_of(self.severity)],
             "metric": self.metric.name,
             "subject": self.metric.subject,
+            "columns": sorted(self.columns),
             "title": self.title,
             "text": self.text,
             "try": self.advice,
         }
 
 
-def verdict(metrics: Iterable[Metric], rows: int) -> dict[str, Any]:
-    """The three worst problems, at most one per kind of metric, and a sentence for all of it. rows: of each table."""
-    problems: dict[str, Problem] = {}
-    for metric in metrics:
-        problem = _problem(metric, 1.4 / math.sqrt(max(rows, 1)))
-        if problem and (metric.name not in problems or problem.severity > problems[metric.name].severity):
-            problems[metric.name] = problem
-    ranked = sorted(problems.values(), key=lambda p: -p.severity)
-    worst = [p.to_json() for p in ranked if p.severity >= SEVERE][:3]
-    if not worst:
-        summary = "Nothing stands out: every figure is close to what real data reads."
+def verdict(metrics: Sequence[Metric], names: Sequence[str]) -> dict[str, Any]:
+    """Pass or fail, how many figures stand where, and the three worst problems over all kinds of figure.
+
+    names: of the columns. A problem that others of the same columns come of stands for them.
+    """
+    count = counted(metrics)
+    worst = ranked(metrics, names)[:WORST]
+    judged = count["pass"] + count["fail"]
+    if not judged:
+        summary = "Nothing could be judged: there are too few rows."
+    elif not worst:
+        summary = f"Pass: all {judged:,} figures read as fresh real rows do."
     else:
-        summary = f"{len(worst)} problem(s) stand out; the worst: {worst[0]['title'].lower()}."
-    return {"summary": summary, "problems": worst}
+        summary = f"Fail: {count['fail']:,} of {judged:,} figures miss their bar; the worst: {_lower(worst[0].title)}."
+    status = "unavailable" if not judged else "fail" if count["fail"] else "pass"
+    return {"status": status, "summary": summary, "counts": count, "problems": [p.to_json() for p in worst]}
+
+
+def _lower(title: str) -> str:
+    return title[:1].lower() + title[1:]
+
+
+def ranked(metrics: Sequence[Metric], names: Sequence[str]) -> list[Problem]:
+    """Problems, the worst first; what another problem explains is left out."""
+    failed = [m for m in metrics if m.status == "fail"]
+    off = {m.subject: m.value for m in failed if m.name == "shape" and m.value is not None}
+    find = _finder(names)
+    found = [_problem(m, find(m.subject)) for m in failed if m.name != "trend" or not m.subject]
+    found += _relations([m for m in metrics if m.name == "trend" and m.subject], off, find)
+    found = _best([p for p in found if p.severity > 0])
+    kept: list[Problem] = []
+    for p in sorted(found, key=lambda p: (p.about, -p.severity)):
+        at = next((i for i, k in enumerate(kept) if _explains(k, p)), None)
+        if at is None:
+            kept.append(p)
+        else:
+            kept[at] = replace(kept[at], severity=max(kept[at].severity, p.severity))
+    causes = any(p.about < RISK and p.severity >= 0.1 for p in kept)
+    if causes:
+        kept = [replace(p, severity=OVERSHADOWED * p.severity) if p.about == EFFECT else p for p in kept]
+    return sorted((_advised(p) for p in kept), key=lambda p: (-p.severity, p.about))
+
+
+def _explains(cause: Problem, other: Problem) -> bool:
+    """Whether `other` comes of `cause`: they share a column, and the cause is the more telling and not negligible."""
+    if cause.about in (RISK, EFFECT) or other.about in (RISK, EFFECT):
+        return cause.about == other.about and cause.metric.section == other.metric.section
+    return bool(cause.columns & other.columns) and cause.severity >= EXPLAINS * other.severity
+
+
+def _best(problems: Iterable[Problem]) -> list[Problem]:
+    """Without figures of the whole table that repeat the worst of its parts, and the worst of each kind and columns."""
+    problems = list(problems)
+    parts = {p.metric.name for p in problems if p.metric.subject}
+    best: dict[tuple[str, frozenset[str]], Problem] = {}
+    for p in problems:
+        if not p.metric.subject and p.metric.name in parts:
+            continue
+        key = (p.metric.name, p.columns)
+        if key not in best or p.severity > best[key].severity:
+            best[key] = p
+    return list(best.values())
+
+
+def _problem(m: Metric, columns: frozenset[str]) -> Problem:
+    return Problem(severity_of(m), kind_of(m).about, m, columns, title_of(m), text_of(m), "")
+
+
+def _advised(p: Problem) -> Problem:
+    advice = RELATIONS if p.about == LOST else kind_of(p.metric).advice
+    return replace(p, advice=advice[band_of(p.severity)])
+
+
+class _finder:
+    """Names of columns that occur in the subject of a metric, whole words only, the longest first."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        ordered = sorted(names, key=len, reverse=True)
+        self._pattern = re.compile("|".join(rf"(?<!\w){re.escape(n)}(?!\w)" for n in ordered if n) or r"(?!)")
+        self._names = frozenset(names)
+
+    def __call__(self, subject: str) -> frozenset[str]:
+        if subject in self._names:
+            return frozenset((subject,))
+        return frozenset(self._pattern.findall(subject))
+
+
+def _relations(trends: Sequence[Metric], off: Mapping[str, float], find: _finder) -> list[Problem]:
+    """Pairs that are off beyond what their columns' own distributions explain (a table is off by at least what one of
+    its margins is), gathered by column where one column has several such pairs.
+
+    The columns are taken off one by one, the worst first: its pairs do not count against the others. The severity of a
+    column is the root of the sum of squares over its pairs.
+    """
+    left: list[tuple[float, Metric, frozenset[str]]] = []
+    for m in trends:
+        if m.status == "fail" and m.value is not None and m.bar is not None:
+            columns = find(m.subject)
+            excess = m.value - max(m.bar, sum(off.get(c, 0.0) for c in columns))
+            if excess > 0:
+                left.append((excess / kind_of(m).grave, m, columns))
+    out = []
+    while left:
+        total: dict[str, float] = {}
+        for severity, _, columns in left:
+            for c in columns:
+                total[c] = total.get(c, 0.0) + severity**2
+        column = max(total, key=lambda c: total[c])
+        own = sorted((p for p in left if column in p[2]), key=lambda p: -p[0])
+        rest = sqrt(sum(p[0] ** 2 for p in own[1:]))
+        if rest >= SHARED * own[0][0]:
+            out.append(_column(column, sqrt(total[column]), [m for _, m, _ in own], _lost(column, trends, find)))
+        else:
+            own = own[:1] if own else left[:1]
+            out.append(replace(_problem(own[0][1], own[0][2]), severity=own[0][0]))
+        gone = {id(p[1]) for p in own}
+        left = [p for p in left if id(p[1]) not in gone]
+    return out
+
+
+def _lost(column: str, trends: Sequence[Metric], find: _finder) -> tuple[float, int]:
+    """Share of the column's relations that is gone, over so many pairs that would tell."""
+    total, weight, pairs = 0.0, 0.0, 0
+    for m in trends:
+        if m.value is None or m.floor is None or m.bar is None or column not in find(m.subject):
+            continue
+        room = m.floor - max(m.bar, TRUST)
+        if room > 0:
+            usual = m.expected or 0.0
+            total, weight, pairs = total + room * (m.value - usual) / (m.floor - usual), weight + room, pairs + 1
+    return (min(total / weight, 1.0) if weight else 0.0), pairs
+
+
+def _column(column: str, severity: float, pairs: Sequence[Metric], lost: tuple[float, int]) -> Problem:
+    share, tied = lost
+    if share >= UNRELATED and tied > 1:
+        text = f"{shown(share, 'share')} of what ties {column} to the {tied} columns it depends on is gone."
+        title = f"{column} has lost its relations to the other columns"
+        return Problem(severity, LOST, pairs[0], frozenset((column,)), title, text, "")
+    text = f"{len(pairs)} pairs with {column} miss their bar. The worst: {text_of(pairs[0])}"
+    title = f"The relations of {column} to other columns are off"
+    return Problem(severity, RELATION, pairs[0], frozenset((column,)), title, text, "")
 
 
 def scorecard(metrics: list[Metric]) -> dict[str, Any]:
@@ -75,76 +233,13 @@ def scorecard(metrics: list[Metric]) -> dict[str, Any]:
     )
     return {
         "headline": [{"name": m.name, "subject": m.subject, "label": HEADLINE[m.name]} for m in headline],
-        "worst_columns": _ranked(metrics, "shape"),
-        "worst_missing": _ranked(metrics, "missing"),
-        "worst_pairs": _ranked(metrics, "trend"),
+        "worst_columns": _largest(metrics, "shape"),
+        "worst_missing": _largest(metrics, "missing"),
+        "worst_pairs": _largest(metrics, "trend"),
     }
 
 
-def _ranked(metrics: list[Metric], name: str) -> list[dict[str, Any]]:
+def _largest(metrics: list[Metric], name: str) -> list[dict[str, Any]]:
     found = sorted((m for m in metrics if m.name == name and m.subject), key=lambda m: -(m.value or 0.0))
-    keys = ("subject", "value", "ceiling", "holdout", "floor")
+    keys = ("subject", "value", "ceiling", "holdout", "floor", "bar", "status")
     return [{k: getattr(m, k) for k in keys} for m in found[:10] if m.value]
-
-
-def _problem(m: Metric, spread: float) -> Problem | None:
-    """The metric as a problem, with its severity: 0 at the yardstick, 1 where a sample is of little use or unsafe.
-
-    spread: two standard errors of a difference of shares; a yardstick may be smaller by luck.
-    """
-    if m.value is None:
-        return None
-    real = max(m.ceiling or 0.0, m.holdout or 0.0)
-    usual = max(NOISE * real, spread)
-    v, shown = m.value, f"{100 * m.value:.1f}%"
-    where = f"of {m.subject}" if m.subject else ""
-    if m.name == "shape" and m.subject:
-        text = f"The distribution {where} is off by {shown} (real rows read {100 * real:.1f}%)."
-        advice = "Check the column's kind, bounds and missing codes in the schema; train longer; sample more rows."
-        return Problem((v - usual) / 0.15, m, f"The distribution {where} is off", text, advice)
-    if m.name == "missing" and m.subject:
-        text = f"The missing share {where} differs by {100 * v:.1f} points."
-        return Problem(
-            (v - usual) / 0.1,
-            m,
-            f"Missing values {where} are off",
-            text,
-            "Declare its missing codes in the schema; train longer.",
-        )
-    if m.name == "trend" and m.subject:
-        text = f"The relation {where} is off by {shown} (real rows read {100 * real:.1f}%)."
-        advice = "Train longer or with a larger network; merge rare categories; declare a derived column as such."
-        return Problem((v - usual) / 0.3, m, f"The relation {where} is off", text, advice)
-    if m.name == "c2st":
-        yard = min(x for x in (m.ceiling, m.holdout, 1.0) if x is not None)
-        text = f"A classifier tells the sample from real rows: c2st {v:.2f}, real rows read {yard:.2f}."
-        advice = "See which columns betray it in the detection section; train longer, or search options."
-        return Problem(max(yard - v, 0.0), m, "The sample can be told from real rows", text, advice)
-    if m.name in ("utility_auc", "utility_r2") and m.ceiling is not None and m.floor is not None:
-        span = max(m.ceiling - m.floor, 0.05)
-        text = (
-            f"Trained on the sample, {m.subject} reads {v:.3f} on real rows, and {m.ceiling:.3f} trained on real rows."
-        )
-        advice = "Train longer, draw a larger sample, and check the pairs that hold the target."
-        return Problem((m.ceiling - v) / span, m, "Predicting the target suffers", text, advice)
-    if m.name == "copies":
-        text = f"{100 * v:.2f}% of the rows equal a training row; {100 * (m.holdout or 0):.2f}% of the holdout do."
-        advice = "Stop training earlier, add dropout, or train with differential privacy."
-        return Problem(
-            ((m.low or 0.0) - NOISE * (m.holdout or 0.0)) / 0.02,
-            m,
-            "Rows of the training data are repeated",
-            text,
-            advice,
-        )
-    if m.name == "dcr_share":
-        text = f"{shown} of the rows are nearer to a training row than to a holdout row (50% if nothing is memorised)."
-        advice = "Stop training earlier, add dropout, or train with differential privacy."
-        noise = (v - m.low) if m.low is not None else 0.0
-        return Problem((v - 0.5 - noise) / 0.1, m, "The sample huddles around training rows", text, advice)
-    if m.name == "sdmetrics_diagnostic" and not m.subject:
-        text = f"The diagnostic report reads {v:.3f}: some values are outside the real table's ranges or categories."
-        return Problem(
-            (1 - v) / 0.1, m, "Values outside the real domain", text, "Set bounds and categories in the schema."
-        )
-    return None

@@ -8,7 +8,7 @@ import pytest
 
 from models.evaluation.bars import distance_quantile
 from models.evaluation.marginals import correlations
-from models.evaluation.nulls import correlation_variances, kolmogorov_moments, share_moments, variation_moments
+from models.evaluation.nulls import correlation_moments, kolmogorov_moments, share_moments, variation_moments
 
 CASES = {
     "one share": (np.array([0.5, 0.5]), 1000, 1000),
@@ -41,11 +41,15 @@ def test_nothing_to_compare_reads_nothing() -> None:
 
 def test_correlations_of_heavy_tails_vary_more_than_those_of_normal_columns() -> None:
     rng = np.random.default_rng(1)
-    n = 500
-    for heavy in (False, True):
-        drawn = rng.standard_t(8, (1_000, n)) if heavy else rng.normal(size=(1_000, n))
-        other = 0.6 * drawn + 0.8 * rng.normal(size=drawn.shape) * np.abs(drawn if heavy else 1.0)
-        r = [correlations(np.stack([x, y], axis=1))[0, 1] for x, y in zip(drawn, other, strict=True)]
-        x = np.stack([drawn[:200].ravel(), other[:200].ravel()], axis=1)
-        found = correlation_variances((x - x.mean(axis=0)) / x.std(axis=0))[0, 1] / n
-        assert found == pytest.approx(np.var(r), rel=0.2), heavy
+    n = 800
+    for heavy in (0.0, 1.0):
+        beyond, off = 0, []
+        for _ in range(400):
+            pay = np.exp(heavy * rng.normal(size=2 * n)) if heavy else rng.normal(size=2 * n)
+            other = rng.normal(size=2 * n) + 0.3 * pay
+            r = [correlations(np.stack([pay[i], other[i]], axis=1))[0, 1] for i in (slice(0, n), slice(n, 2 * n))]
+            mean, deviation = correlation_moments(pay, other, n, n)
+            off.append(abs(r[0] - r[1]) / 2 / mean)
+            beyond += abs(r[0] - r[1]) / 2 > distance_quantile(mean, deviation, 0.001)
+        assert (0.3 if heavy else 0.85) < np.mean(off) < 1.1, heavy
+        assert beyond <= 3, heavy

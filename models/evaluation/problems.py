@@ -1,0 +1,174 @@
+"""What can be wrong with a sample, in words: how far beyond its bar a figure is grave, and what to try.
+
+Severity is one scale for all: 0 at the bar, 1 where a sample is unsafe, or of little use for what the figure is about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.evaluation.result import Metric
+
+BANDS = ("slight", "clear", "grave")
+CLEAR, GRAVE = 0.25, 1.0
+"""Severities from which on a problem is clear, and grave."""
+
+INVENTED, DOMAIN, LOST, GONE, BROKEN, GROUP, RELATION, SHAPE, INSIDE, RISK, EFFECT = range(11)
+"""What a problem is about, the most telling first: it explains those after it that concern the same columns. RISK is
+explained by nothing and explains nothing; EFFECT comes of the others."""
+
+Advice = tuple[str, str, str]
+COLUMN: Advice = (
+    "Draw a larger sample, or train longer.",
+    "Check the column's kind, bounds and missing codes in the schema; train longer.",
+    "The column was not learnt: check its kind and bounds in the schema, merge its rare categories, and train again.",
+)
+CATEGORIES: Advice = (
+    "Draw a larger sample: rare categories come with more rows.",
+    "Merge rare categories, or balance the sample by this column.",
+    "Check that the category is declared in the schema and occurs in the training rows; train again.",
+)
+MISSING: Advice = (
+    "Train longer.",
+    "Declare its missing codes in the schema; train longer.",
+    "Declare its missing codes in the schema, and the rule that says for whom it is missing.",
+)
+RELATIONS: Advice = (
+    "Train longer.",
+    "Train longer or with a larger network; merge rare categories.",
+    "Declare a derived column as such; check the columns' kinds, then train longer with a larger network.",
+)
+RULES: Advice = (
+    "Declare the rule in the schema: samples then keep it.",
+    "Declare the rule in the schema: samples then keep it.",
+    "Declare the rule, or the derived column, in the schema: samples then keep it.",
+)
+GROUPS: Advice = (
+    "Draw a larger sample.",
+    "Balance the sample by these columns, or train longer.",
+    "Balance the sample by these columns; if the group is small, merge it with a neighbour.",
+)
+MEMORY: Advice = (
+    "Stop training earlier, or add dropout.",
+    "Stop training earlier, add dropout, or train with differential privacy.",
+    "Do not release this sample: train with differential privacy, or much shorter.",
+)
+DETECTED: Advice = (
+    "See which columns betray it in the detection section.",
+    "See which columns betray it in the detection section; train longer, or search options.",
+    "See which columns betray it in the detection section and mend those first; search options.",
+)
+PREDICTED: Advice = (
+    "Draw a larger sample, or train longer.",
+    "Name the target when training, train longer, and check the pairs that hold it.",
+    "The target was hardly learnt: check its kind and the pairs that hold it, then train again with it as the target.",
+)
+ANALYSED: Advice = (
+    "Draw several samples and combine them by the rules for replicates.",
+    "Train longer; check the pairs of the analysis's columns.",
+    "Do not run this analysis on the sample; check the pairs of its columns, then train again.",
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """about: what it concerns; grave: how far beyond the bar severity is 1; title: {subject} is filled in."""
+
+    about: int
+    grave: float
+    title: str
+    advice: Advice
+
+
+KINDS = {
+    "invented": Kind(INVENTED, 0.2, "An association was invented: {subject}", RELATIONS),
+    "invalid": Kind(DOMAIN, 0.05, "Values that the real table does not know: {subject}", CATEGORIES),
+    "coverage": Kind(DOMAIN, 0.2, "Categories are absent: {subject}", CATEGORIES),
+    "range": Kind(DOMAIN, 0.05, "Values outside the real range: {subject}", COLUMN),
+    "missing": Kind(GONE, 0.1, "The share of missing values is off: {subject}", MISSING),
+    "missing_patterns": Kind(GONE, 0.2, "Values are missing together that are not in the real table", MISSING),
+    "missing_dependence": Kind(GONE, 0.2, "Values are missing for the wrong rows: {subject}", MISSING),
+    "rules": Kind(BROKEN, 0.05, "A rule is broken: {subject}", RULES),
+    "functions": Kind(BROKEN, 0.1, "A fixed relation is broken: {subject}", RULES),
+    "impossible": Kind(BROKEN, 0.05, "Combinations that no real row has: {subject}", RULES),
+    "subgroup_size": Kind(GROUP, 0.5, "A subgroup has the wrong size: {subject}", GROUPS),
+    "trend": Kind(RELATION, 0.3, "The relation of {subject} is off", RELATIONS),
+    "vanished": Kind(RELATION, 0.2, "An association has vanished: {subject}", RELATIONS),
+    "shape": Kind(SHAPE, 0.15, "The distribution of {subject} is off", COLUMN),
+    "dates": Kind(SHAPE, 0.15, "The dates of {subject} are off", COLUMN),
+    "text_length": Kind(SHAPE, 0.15, "The lengths of the texts of {subject} are off", COLUMN),
+    "weighted_shape": Kind(SHAPE, 0.15, "The weighted distribution of {subject} is off", COLUMN),
+    "weighted_mean": Kind(SHAPE, 0.3, "The weighted mean of {subject} is off", COLUMN),
+    "subgroup_error": Kind(INSIDE, 0.3, "Within a subgroup the columns are off: {subject}", GROUPS),
+    "copies": Kind(RISK, 0.02, "Rows of the training data are repeated", MEMORY),
+    "near_copies": Kind(RISK, 0.05, "Rows of the training data are nearly repeated", MEMORY),
+    "dcr_share": Kind(RISK, 0.1, "The sample huddles around training rows", MEMORY),
+    "dcr_ratio": Kind(RISK, 0.5, "The sample is too near to training rows", MEMORY),
+    "membership_auc": Kind(RISK, 0.1, "Membership in the training data can be inferred ({subject})", MEMORY),
+    "membership_tpr": Kind(RISK, 0.1, "Membership in the training data can be inferred ({subject})", MEMORY),
+    "cap": Kind(RISK, 0.1, "A sensitive column can be inferred: {subject}", MEMORY),
+    "linkability": Kind(RISK, 0.1, "Two halves of a training row can be linked", MEMORY),
+    "replicated_uniques": Kind(RISK, 0.05, "Unique training rows recur in the sample", MEMORY),
+    "c2st": Kind(EFFECT, 0.8, "The sample can be told from real rows", DETECTED),
+    "detection_auc": Kind(EFFECT, 0.4, "The sample can be told from real rows", DETECTED),
+    "k_marginal": Kind(EFFECT, 300.0, "Tables of several columns are off (k-marginal)", RELATIONS),
+    "sdmetrics_diagnostic": Kind(DOMAIN, 0.1, "Values outside the real domain", CATEGORIES),
+    "sdmetrics_quality": Kind(EFFECT, 0.2, "SDMetrics' quality report is low", RELATIONS),
+}
+"""By name of the metric. Others are judged by their section."""
+BY_SECTION = {
+    "columns": Kind(SHAPE, 0.15, "{name} is off: {subject}", COLUMN),
+    "pairs": Kind(EFFECT, 0.3, "{name} is off: {subject}", RELATIONS),
+    "details": Kind(INSIDE, 0.3, "{name} is off: {subject}", RELATIONS),
+    "utility": Kind(EFFECT, 0.0, "Predicting the target suffers ({subject})", PREDICTED),
+    "analyses": Kind(EFFECT, 0.5, "An analysis comes out differently: {subject}", ANALYSED),
+    "detection": Kind(EFFECT, 0.4, "{name} is off: {subject}", DETECTED),
+    "disclosure": Kind(RISK, 0.1, "{name} shows a risk: {subject}", MEMORY),
+}
+OTHER = Kind(EFFECT, 0.3, "{name} is off: {subject}", COLUMN)
+MEANS = {"shape": "columns", "missing": "missing shares", "trend": "pairs", "tvd2": "pairs", "tvd3": "triples"}
+"""Figures of the whole table that only sum up those of its parts."""
+
+
+def kind_of(m: Metric) -> Kind:
+    known = KINDS.get(m.name) or BY_SECTION.get(m.section, OTHER)
+    if not m.subject and m.name in MEANS:
+        return Kind(EFFECT, 0.3, f"The {MEANS[m.name]} are off on average", known.advice)
+    return known
+
+
+def severity_of(m: Metric) -> float:
+    """0 for a figure that does not fail; else how far it is beyond its bar, as a share of what is grave."""
+    if m.status != "fail" or m.value is None or m.bar is None:
+        return 0.0
+    kind = kind_of(m)
+    grave = kind.grave
+    if m.section == "utility" and m.floor is not None:
+        grave = max(abs(m.bar - m.floor), 0.05)
+    return abs(m.value - m.bar) / (grave or 0.3)
+
+
+def title_of(m: Metric, subject: str = "") -> str:
+    title = kind_of(m).title.format(name=m.name, subject=subject or m.subject)
+    return title.removesuffix(": ").removesuffix(" ()") if not (subject or m.subject) else title
+
+
+def text_of(m: Metric) -> str:
+    """Value, bar and what fresh real rows read."""
+    known = f"; fresh real rows read {shown(m.expected, m.unit)} on average" if m.expected is not None else ""
+    if not known and m.holdout is not None:
+        known = f"; the holdout reads {shown(m.holdout, m.unit)}"
+    what = f"{m.name} of {m.subject}" if m.subject else m.name
+    return f"{what} reads {shown(m.value, m.unit)} where {shown(m.bar, m.unit)} passes{known}."
+
+
+def shown(value: float | None, unit: str) -> str:
+    if value is None:
+        return "nothing"
+    if unit == "share":
+        return f"{100 * value:.1f}%" if abs(value) >= 0.01 else f"{100 * value:.2f}%"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def band_of(severity: float) -> int:
+    return 0 if severity < CLEAR else 1 if severity < GRAVE else 2
