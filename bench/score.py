@@ -32,8 +32,8 @@ from xgboost import XGBClassifier
 from bench.downstream import downstream
 from bench.matrices import Reader, read
 from models.classifiers.scores import auc
-from models.evaluation.disclosure import Space, nearest
-from models.evaluation.marginals import column_errors, compare, correlations, tuple_errors
+from models.evaluation.attacks.space import Space
+from models.evaluation.marginals import column_errors, compare, correlations, total_variation, tuple_errors
 from models.evaluation.matrix import Cells, Matrix
 
 ROWS = 50_000
@@ -144,7 +144,7 @@ def distance_share(real: Matrix, held: Matrix, other: Matrix) -> float:
     rows = min(len(real), len(held), DISTANCE_ROWS)
     space = Space(real)
     mine = space.place(some(other, DISTANCE_SYNTHETIC))
-    near, far = (nearest(mine, space.place(some(m, rows))) for m in (real, held))
+    near, far = (space.nearest(mine, space.place(some(m, rows)))[1] for m in (real, held))
     return float(np.mean(near < far) + 0.5 * np.mean(near == far))
 
 

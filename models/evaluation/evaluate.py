@@ -11,14 +11,12 @@ from dataclasses import replace
 import numpy as np
 
 from models.errors import Detail, InvalidInput
-from models.evaluation.analyses.part import analyses
-from models.evaluation.analyses.requests import analyses_from_json, check_analyses
+from models.evaluation.attacks.disclosure import disclosure
 from models.evaluation.bars import judge
 from models.evaluation.charts import columns
 from models.evaluation.context import Context, Part
 from models.evaluation.details import details
 from models.evaluation.detection import detection
-from models.evaluation.disclosure import disclosure
 from models.evaluation.fidelity import fidelity
 from models.evaluation.kmarginal import k_marginal
 from models.evaluation.matrix import distinct_keys, read_matrix
