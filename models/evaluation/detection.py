@@ -10,28 +10,39 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 from sklearn.model_selection import StratifiedKFold
 
 from models.classifiers import MLP, Boosting, Estimator
 from models.classifiers.base import Labels
 from models.classifiers.scores import auc, auc_error
+from models.evaluation.attacks.rates import Z
+from models.evaluation.betrayal import TOP, alone, pairs
+from models.evaluation.betrayal import rows as easiest
 from models.evaluation.context import FEW_ROWS, Context, Part
 from models.evaluation.features import features
-from models.evaluation.matrix import Cells, Floats, Matrix, independent, sample
+from models.evaluation.matrix import Floats, Ints, Matrix, independent, sample
 from models.evaluation.result import Metric
 
-TOP = 10
+CHANCE = 0.005
+"""Chance that fresh real rows are said to be told apart by any classifier."""
+TELLABLE = 0.025
+"""An AUC of so much more than .5 (a c2st of .05 less than 1) is let pass: one row in forty is betrayed."""
 IMPORTANCE_ROWS = 2_000
 IMPORTANCE_COLUMNS = 60
+POINTS = 51
+NAMES = {"boosting": "gradient boosting", "mlp": "mlp"}
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """auc: mean over folds; importance: (D,) loss of AUC when the column is permuted (first fold), where asked for."""
+    """auc: mean over folds; importance: (D,) loss of AUC when the column is permuted (first fold), where asked for;
+    scores: (N + M,) out-of-fold chance of being the other table, NaN in folds that were left out; rows: N = M."""
 
     auc: float
     rows: int
     importance: Floats | None = None
+    scores: Floats | None = None
 
     @property
     def c2st(self) -> float:
@@ -46,17 +57,18 @@ def detect(
     a, b = features(real), features(other)
     x = np.concatenate([a.x, b.x])
     y = np.repeat([0, 1], [len(real), len(other)])
-    scores, importance = [], None
-    splits = StratifiedKFold(3, shuffle=True, random_state=context.seed).split(x, y)
+    found, importance, scores = [], None, np.full(len(x), np.nan)
+    splits = StratifiedKFold(max(3, folds), shuffle=True, random_state=context.seed).split(x, y)
     for k, (train, test) in enumerate(splits):
         if k == folds:
             break
         context.progress.check()
         fitted = _model(model, a.categorical, context.seed).fit(x[train], y[train])
-        scores.append(max(0.5, auc(y[test] == 1, fitted.predict_proba(x[test])[:, 1])))
+        scores[test] = fitted.predict_proba(x[test])[:, 1]
+        found.append(max(0.5, auc(y[test] == 1, scores[test])))
         if explain and k == 0:
             importance = _importance(fitted, x[test], y[test], a.sources, context)
-    return Found(float(np.mean(scores)), len(real), importance)
+    return Found(float(np.mean(found)), len(real), importance, scores)
 
 
 def _model(name: str, categorical: tuple[bool, ...], seed: int) -> Estimator:
@@ -83,27 +95,12 @@ def _importance(model: Estimator, x: Floats, y: Labels, sources: tuple[int, ...]
     return out
 
 
-def alone(real: Matrix, other: Matrix, bins: int) -> Floats:
-    """(D,) AUC of telling real from other by one column alone: ratio of cell shares, learnt on half of the rows."""
-    cells = Cells.fit(real, bins)
-    a, b = cells.codes(real), cells.codes(other)
-    out = np.full(len(real.columns), 0.5)
-    truth = np.repeat([False, True], [len(a[1::2]), len(b[1::2])])
-    for j, size in enumerate(cells.sizes):
-        p = np.bincount(a[::2, j], minlength=size) + 0.5
-        q = np.bincount(b[::2, j], minlength=size) + 0.5
-        ratio = np.log(q / q.sum()) - np.log(p / p.sum())
-        got = auc(truth, np.concatenate([ratio[a[1::2, j]], ratio[b[1::2, j]]]))
-        out[j] = max(0.5, got) if np.isfinite(got) else 0.5
-    return out
-
-
 def detection(context: Context) -> Part:
     """c2st and AUC of gradient boosting and of the perceptron, and the columns that betray the sample."""
     options, rng = context.options, context.rng("detection")
     rows = min(len(context.real), len(context.synthetic), options.detection_rows)
     if rows < FEW_ROWS:
-        note = f"Needs {FEW_ROWS} rows of each table; there are {rows}."
+        note = f"Needs {FEW_ROWS} rows of each table; there are {rows}. Draw a larger sample."
         names = ["c2st", "detection_auc"]
         return Part(
             [Metric(n, None, "detection", direction=_way(n), goal=_goal(n), unit="auc", note=note) for n in names]
@@ -120,44 +117,86 @@ def detection(context: Context) -> Part:
     few = min(rows, len(context.holdout))
     if few >= FEW_ROWS:
         tables["holdout"] = (real.take(np.arange(few)), sample(context.holdout, few, rng))
-    found = {}
-    for i, (name, (a, b)) in enumerate(tables.items()):
-        context.progress.update(0.3 + 0.05 * i, f"telling real from {name}")
-        found[name] = detect(a, b, context, folds=options.folds, explain=name == "synthetic")
-    sizes = ", ".join(f"{k} {v.rows:,}" for k, v in found.items())
+    found: dict[str, dict[str, Found]] = {m: {} for m in (("boosting", "mlp") if options.mlp else ("boosting",))}
+    for i, (model, reads) in enumerate(found.items()):
+        for k, (name, (a, b)) in enumerate(tables.items()):
+            context.progress.update(0.3 + 0.15 * i + 0.03 * k, f"telling real from {name}")
+            if name != "floor" or model == "boosting":
+                reads[name] = detect(
+                    a, b, context, model=model, folds=options.folds, explain=(model, name) == ("boosting", "synthetic")
+                )
+    boosted = found["boosting"]
+    sizes = ", ".join(f"{k} {v.rows:,}" for k, v in boosted.items())
     note = (
         f"Gradient boosting, {options.folds} folds; rows of each table: {sizes}. "
         "The ceiling is other real rows: a bootstrap repeats rows and would betray itself."
     )
-    spread = 1.96 * auc_error(found["synthetic"].auc, rows, rows)
     metrics = [
-        _metric("c2st", {k: v.c2st for k, v in found.items()}, 2 * spread, note),
-        _metric("detection_auc", {k: v.auc for k, v in found.items()}, spread, note, "gradient boosting"),
+        _metric("c2st", {k: v.c2st for k, v in boosted.items()}, rows, len(found), note),
+        _metric("detection_auc", {k: v.auc for k, v in boosted.items()}, rows, len(found), note, "gradient boosting"),
     ]
     if options.mlp:
-        context.progress.update(0.5, "telling real from synthetic with the perceptron")
-        got = {k: detect(a, b, context, model="mlp", folds=1).auc for k, (a, b) in tables.items() if k != "floor"}
-        metrics.append(_metric("detection_auc", got, spread, f"One split; rows: {sizes}.", "mlp"))
-    importance = found["synthetic"].importance
-    single = alone(*tables["synthetic"], options.bins)
-    section = {
+        words = f"The perceptron of the classification core, {options.folds} folds; rows of each table: {sizes}."
+        read = {k: v.auc for k, v in found["mlp"].items()}
+        metrics.append(_metric("detection_auc", read, rows, len(found), words, "mlp"))
+    a, b = tables["synthetic"]
+    importance = boosted["synthetic"].importance
+    single = alone(a, b, options.bins)
+    ranked = _ranked(importance if importance is not None else np.zeros(len(single)), single)
+    worst = ranked[: int(np.sqrt(2 * options.pairs)) + 1].tolist()
+    scores = boosted["synthetic"].scores
+    section: dict[str, Any] = {
         "models": [{"model": m.subject or "gradient boosting", "metric": m.name, "value": m.value} for m in metrics],
-        "columns": _betrayers(context, importance if importance is not None else np.zeros(len(single)), single),
-        "rows": {k: v.rows for k, v in found.items()},
+        "columns": [
+            {
+                "column": context.names[j],
+                "importance": 0.0 if importance is None else float(importance[j]),
+                "auc_alone": float(single[j]),
+            }
+            for j in ranked[:TOP]
+        ],
+        "pairs": pairs(a, b, worst, options.pairs),
+        "roc": [{"model": NAMES[m], **_roc(v["synthetic"])} for m, v in found.items()],
+        "null": [{"model": NAMES[m], **_roc(v["holdout"])} for m, v in found.items() if "holdout" in v],
+        "rows": {k: v.rows for k, v in boosted.items()},
     }
+    if scores is not None and np.isfinite(scores).all():
+        section["propensity"] = _histogram(scores[:rows], scores[rows:])
+        if metrics[1].low is not None and metrics[1].low > 0.5:  # else what marks them is chance
+            section["easiest"] = easiest(a, b, scores[rows:], context.known)
     return Part(metrics, {"detection": section}, {"detection_rows": rows})
 
 
-def _betrayers(context: Context, importance: Floats, single: Floats) -> list[dict[str, Any]]:
+def _ranked(importance: Floats, single: Floats) -> Ints:
     """Columns that betray the sample, worst first: by loss of AUC when permuted, then by what they tell alone."""
-    ranked = np.lexsort((-single, -importance))[:TOP]
-    return [
-        {"column": context.names[j], "importance": float(importance[j]), "auc_alone": float(single[j])} for j in ranked
-    ]
+    return np.asarray(np.lexsort((-single, -importance)))
 
 
-def _metric(name: str, read: dict[str, float], spread: float, note: str, subject: str = "") -> Metric:
+def _roc(found: Found) -> dict[str, list[float]]:
+    """Share of synthetic rows found (tpr) where so many real rows are taken for synthetic (fpr), out of fold."""
+    scores = found.scores if found.scores is not None else np.zeros(0)
+    real, other = (s[np.isfinite(s)] for s in (scores[: found.rows], scores[found.rows :]))
+    rates = np.linspace(0, 1, POINTS)
+    bars = np.quantile(real, 1 - rates, method="inverted_cdf")
+    tpr = [float((other > b).mean() + 0.5 * (other == b).mean()) for b in bars]
+    return {"fpr": rates.tolist(), "tpr": [0.0, *tpr[1:-1], 1.0]}
+
+
+def _histogram(real: Floats, other: Floats) -> dict[str, Any]:
+    """Shares of rows by their chance of being taken for synthetic, in tenths."""
+    edges = np.linspace(0, 1, 11)
+    shares = {r: np.histogram(v, edges)[0] / len(v) for r, v in (("real", real), ("synthetic", other))}
+    return {"edges": edges, **shares}
+
+
+def _metric(name: str, read: dict[str, float], rows: int, tests: int, note: str, subject: str = "") -> Metric:
+    """The figure with its interval and its bar: TELLABLE, and what chance makes of real rows (normal, for the AUC of as
+    many rows as were looked at)."""
     value = read["synthetic"]
+    times = 2.0 if name == "c2st" else 1.0
+    told = 1 - value / 2 if name == "c2st" else value
+    spread = Z * times * auc_error(told, rows, rows)
+    most = 0.5 + TELLABLE + float(norm.isf(CHANCE / tests)) * auc_error(0.5, rows, rows)
     return Metric(
         name,
         value,
@@ -172,6 +211,8 @@ def _metric(name: str, read: dict[str, float], spread: float, note: str, subject
         _goal(name),
         "auc" if name == "detection_auc" else "score",
         note,
+        bar=max(0.0, 2 - 2 * most) if name == "c2st" else min(1.0, most),
+        status="pass" if told <= most else "fail",
     )
 
 

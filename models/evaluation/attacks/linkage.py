@@ -48,8 +48,8 @@ def linked(real: Matrix, synthetic: Matrix, targets: list[Matrix], halves: list[
 
 
 def uniques(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
-    """Replicated uniques (Raab, Nowok and Dibben 2024, arXiv:2406.16826, repU): people who are alone in the
-    training part with their combination of the columns they are looked up by, and whose combination occurs once in the sample.
+    """Replicated uniques (repU of Raab, Nowok and Dibben 2024, arXiv:2406.16826): people who are alone in the training
+    part with their combination of the columns they are looked up by, and whose combination occurs once in the sample.
 
     The control: as many training rows as there are holdout rows, and the holdout, each with the uniques among itself.
     """

@@ -22,9 +22,9 @@ MOST_SENSITIVE = 5
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """members: training rows; controls: holdout rows, drawn alike; both are attacked, and the sample knows neither better
-    unless it was learnt by heart. reference: further holdout rows, which the attacker holds as well as synthetic, the
-    sample. sensitive, known: column indices; coarse: those of `known` that rows are looked up by.
+    """members: training rows; controls: holdout rows, drawn alike; both are attacked, and the sample knows neither
+    better unless it was learnt by heart. reference: further holdout rows, which the attacker holds as well as
+    synthetic, the sample. sensitive, known: column indices; coarse: those of `known` that rows are looked up by.
     """
 
     context: Context
