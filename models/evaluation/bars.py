@@ -70,7 +70,7 @@ def sampling_bar(m: Metric, chance: float) -> float:
     expected, spread = float(m.expected or 0.0), float(m.spread or 0.0)
     if m.direction == "lower" and (m.goal or 0.0) == 0.0:
         return max(distance_quantile(expected, spread, chance), expected + SLACK.get(m.section, 0.0))
-    away = -float(ndtri(chance)) * spread
+    away = max(-float(ndtri(chance)) * spread, TOLERANCE.get(m.unit, 0.0))
     return expected - away if SAFE.get(m.name, m.direction) == "higher" else expected + away
 
 
@@ -103,15 +103,10 @@ def scale(rows: float, real: float, holdout: float) -> float:
 def scales(meta: Mapping[str, Any]) -> dict[str, float]:
     """Section -> scale of its holdout figure, from an evaluation's `meta`; others are compared as they are."""
     sizes: Mapping[str, Any] = meta.get("sample_sizes") or {}
-    out = {}
-    if "fidelity_holdout_rows" in sizes:
-        rows = (sizes["fidelity_rows"], sizes["fidelity_real_rows"], sizes["fidelity_holdout_rows"])
-        out = dict.fromkeys(("columns", "pairs"), scale(*rows))
-    held = (meta.get("rows") or {}).get("holdout")
-    if held and "sdmetrics_rows" in sizes:
-        n = sizes["sdmetrics_rows"]
-        out["sdmetrics"] = scale(n, n, min(n, held))
-    return out
+    if "fidelity_holdout_rows" not in sizes:
+        return {}
+    rows = (sizes["fidelity_rows"], sizes["fidelity_real_rows"], sizes["fidelity_holdout_rows"])
+    return dict.fromkeys(("columns", "pairs"), scale(*rows))
 
 
 def yardstick_bar(m: Metric, scaled: Mapping[str, float]) -> float | None:
@@ -124,9 +119,6 @@ def yardstick_bar(m: Metric, scaled: Mapping[str, float]) -> float | None:
     if m.section in ("columns", "pairs"):
         known += [] if m.holdout is None else [m.holdout * scaled.get(m.section, 1.0)]
         return MARGIN * max(known) if known else None
-    if m.name == "sdmetrics_quality":
-        known += [] if m.holdout is None else [1 - (1 - m.holdout) * scaled.get("sdmetrics", 1.0)]
-        return 1 - MARGIN * (1 - min(known)) if known else None
     return known[0] if known else m.holdout
 
 

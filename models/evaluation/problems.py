@@ -13,9 +13,9 @@ BANDS = ("slight", "clear", "grave")
 CLEAR, GRAVE = 0.25, 1.0
 """Severities from which on a problem is clear, and grave."""
 
-INVENTED, DOMAIN, LOST, GONE, BROKEN, GROUP, RELATION, SHAPE, INSIDE, RISK, EFFECT = range(11)
-"""What a problem is about, the most telling first: it explains those after it that concern the same columns. RISK is
-explained by nothing and explains nothing; EFFECT comes of the others."""
+INVENTED, DOMAIN, LOST, GONE, BROKEN, GROUP, RELATION, SHAPE, INSIDE, COPIED, RISK, EFFECT = range(12)
+"""What a problem is about, the most telling first: it explains those after it that concern the same columns. COPIED
+explains RISK, and neither anything else; EFFECT comes of the others."""
 
 Advice = tuple[str, str, str]
 COLUMN: Advice = (
@@ -100,17 +100,24 @@ KINDS = {
     "weighted_shape": Kind(SHAPE, 0.15, "The weighted distribution of {subject} is off", COLUMN),
     "weighted_mean": Kind(SHAPE, 0.3, "The weighted mean of {subject} is off", COLUMN),
     "subgroup_error": Kind(INSIDE, 0.3, "Within a subgroup the columns are off: {subject}", GROUPS),
-    "copies": Kind(RISK, 0.02, "Rows of the training data are repeated", MEMORY),
-    "near_copies": Kind(RISK, 0.05, "Rows of the training data are nearly repeated", MEMORY),
+    "copies": Kind(COPIED, 0.02, "Rows of the training data are repeated", MEMORY),
+    "near_copies": Kind(COPIED, 0.05, "Rows of the training data are nearly repeated", MEMORY),
     "dcr_share": Kind(RISK, 0.1, "The sample huddles around training rows", MEMORY),
     "dcr_ratio": Kind(RISK, 0.5, "The sample is too near to training rows", MEMORY),
-    "membership_auc": Kind(RISK, 0.1, "Membership in the training data can be inferred ({subject})", MEMORY),
-    "membership_tpr": Kind(RISK, 0.1, "Membership in the training data can be inferred ({subject})", MEMORY),
-    "cap": Kind(RISK, 0.1, "A sensitive column can be inferred: {subject}", MEMORY),
-    "linkability": Kind(RISK, 0.1, "Two halves of a training row can be linked", MEMORY),
-    "replicated_uniques": Kind(RISK, 0.05, "Unique training rows recur in the sample", MEMORY),
+    "membership_auc": Kind(RISK, 0.2, "Membership in the training data can be inferred by {subject}", MEMORY),
+    "membership_tpr_1": Kind(RISK, 0.2, "Membership in the training data can be inferred by {subject}", MEMORY),
+    "membership_tpr_01": Kind(RISK, 0.2, "Membership in the training data can be inferred by {subject}", MEMORY),
+    "inference_neighbour": Kind(RISK, 0.2, "A sensitive column can be inferred: {subject}", MEMORY),
+    "inference_model": Kind(RISK, 0.2, "A sensitive column can be inferred: {subject}", MEMORY),
+    "cap": Kind(RISK, 0.2, "A sensitive column can be inferred: {subject}", MEMORY),
+    "singling_out_univariate": Kind(RISK, 0.2, "Single training rows can be picked out by one column", MEMORY),
+    "singling_out_multivariate": Kind(RISK, 0.2, "Single training rows can be picked out", MEMORY),
+    "linkability": Kind(RISK, 0.2, "Two halves of a training row can be linked", MEMORY),
+    "replicated_uniques": Kind(RISK, 0.2, "Unique training rows recur in the sample", MEMORY),
     "c2st": Kind(EFFECT, 0.8, "The sample can be told from real rows", DETECTED),
     "detection_auc": Kind(EFFECT, 0.4, "The sample can be told from real rows", DETECTED),
+    "analysis_overlap": Kind(EFFECT, 0.5, "An analysis comes out differently: {subject}", ANALYSED),
+    "k_marginal_subsample": Kind(EFFECT, 0.5, "Tables of several columns are off (k-marginal)", RELATIONS),
     "k_marginal": Kind(EFFECT, 300.0, "Tables of several columns are off (k-marginal)", RELATIONS),
     "sdmetrics_diagnostic": Kind(DOMAIN, 0.1, "Values outside the real domain", CATEGORIES),
     "sdmetrics_quality": Kind(EFFECT, 0.2, "SDMetrics' quality report is low", RELATIONS),
@@ -121,7 +128,7 @@ BY_SECTION = {
     "pairs": Kind(EFFECT, 0.3, "{name} is off: {subject}", RELATIONS),
     "details": Kind(INSIDE, 0.3, "{name} is off: {subject}", RELATIONS),
     "utility": Kind(EFFECT, 0.0, "Predicting the target suffers ({subject})", PREDICTED),
-    "analyses": Kind(EFFECT, 0.5, "An analysis comes out differently: {subject}", ANALYSED),
+    "analyses": Kind(EFFECT, 20.0, "An analysis comes out differently: {subject}", ANALYSED),
     "detection": Kind(EFFECT, 0.4, "{name} is off: {subject}", DETECTED),
     "disclosure": Kind(RISK, 0.1, "{name} shows a risk: {subject}", MEMORY),
 }

@@ -8,11 +8,13 @@ numbers between its own minimum and maximum. It does not compare with figures pu
 from __future__ import annotations
 
 import warnings
+from math import sqrt
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from models.evaluation.bars import scale
 from models.evaluation.context import Context, Part
 from models.evaluation.matrix import Matrix, bootstrap, independent, sample
 from models.evaluation.result import Metric, finite
@@ -21,6 +23,9 @@ from models.schema import Column, Kind
 COLUMNS = 60
 """The trend score looks at every pair of columns: beyond so many columns the first ones are reported."""
 FEW = 2
+VARIES = 0.4
+"""Standard deviation of a quality error over its mean: that of a single share is .75, of a mean of four independent
+ones half as much."""
 
 
 def sdmetrics_reports(context: Context) -> Part:
@@ -70,9 +75,26 @@ def sdmetrics_reports(context: Context) -> Part:
                     goal=1.0,
                     unit="score",
                     note=note if value is not None else f"{note} SDMetrics has no score for it on this table.",
+                    **_chance(report, yards, rows, len(tables.get("holdout", ()))),
                 )
             )
     return Part(metrics, {"sdmetrics": read["synthetic"]}, {"sdmetrics_rows": rows})
+
+
+def _chance(report: str, yards: dict[str, float | None], rows: int, holdout: int) -> dict[str, float]:
+    """Mean and standard deviation of a score over fresh real rows.
+
+    Quality: the error of a bootstrap comes from one table's draw, that of fresh rows from two; that of a smaller
+    holdout is brought to the sample's size (models.evaluation.bars). Diagnostic: of fresh rows, 2 in N lie beyond the
+    extremes of N others on average.
+    """
+    if report == "diagnostic":
+        return {"expected": 1 - 2 / rows, "spread": 2 / rows}
+    ceiling, held = yards.get("ceiling"), yards.get("holdout")
+    if ceiling is None:
+        return {}
+    error = max(sqrt(2) * (1 - ceiling), 0.0 if held is None else (1 - held) * scale(rows, rows, holdout))
+    return {"expected": 1 - error, "spread": VARIES * error}
 
 
 def _generate(real: pd.DataFrame, other: pd.DataFrame, metadata: dict[str, Any]) -> dict[str, dict[str, float | None]]:

@@ -11,6 +11,7 @@ from typing import Any
 from models.evaluation.bars import counted
 from models.evaluation.problems import (
     BANDS,
+    COPIED,
     EFFECT,
     LOST,
     RELATION,
@@ -117,7 +118,7 @@ def ranked(metrics: Sequence[Metric], names: Sequence[str]) -> list[Problem]:
             kept.append(p)
         else:
             kept[at] = replace(kept[at], severity=max(kept[at].severity, p.severity))
-    causes = any(p.about < RISK and p.severity >= 0.1 for p in kept)
+    causes = any(p.about < EFFECT and p.severity >= 0.1 for p in kept)
     if causes:
         kept = [replace(p, severity=OVERSHADOWED * p.severity) if p.about == EFFECT else p for p in kept]
     return sorted((_advised(p) for p in kept), key=lambda p: (-p.severity, p.about))
@@ -125,7 +126,9 @@ def ranked(metrics: Sequence[Metric], names: Sequence[str]) -> list[Problem]:
 
 def _explains(cause: Problem, other: Problem) -> bool:
     """Whether `other` comes of `cause`: they share a column, and the cause is the more telling and not negligible."""
-    if cause.about in (RISK, EFFECT) or other.about in (RISK, EFFECT):
+    if COPIED in (cause.about, other.about) or RISK in (cause.about, other.about):
+        return cause.about in (COPIED, RISK) and other.about in (COPIED, RISK)
+    if EFFECT in (cause.about, other.about):
         return cause.about == other.about and cause.metric.section == other.metric.section
     return bool(cause.columns & other.columns) and cause.severity >= EXPLAINS * other.severity
 
