@@ -23,6 +23,17 @@ MARGIN = 1.1
 """A figure may exceed what real rows are expected to read by a tenth: the expectation is drawn from few rows itself."""
 TOLERANCE = {"auc": 0.005, "score": 0.005, "ratio": 0.05}
 """By unit: a figure so near to its yardstick reaches it."""
+INFORMATION = frozenset(
+    {
+        "analysis_difference",
+        "analysis_agreement",
+        "analysis_cover",
+        "utility_ranking",
+        "utility_importance",
+        "utility_top",
+    }
+)
+"""Figures without a bar, although they have yardsticks."""
 SAFE = {"dcr_share": "lower", "dcr_ratio": "higher"}
 """Figures with a goal that may be missed to one side: farther from the training rows than the holdout is no danger."""
 
@@ -33,7 +44,7 @@ def judge(metrics: Iterable[Metric], meta: Mapping[str, Any]) -> list[Metric]:
     What a part has set itself is kept. The chance of an error is shared out among all judged figures (Bonferroni).
     """
     given = list(metrics)
-    count = sum(m.value is not None and not m.status for m in given)
+    count = sum(m.value is not None and not m.status and m.name not in INFORMATION for m in given)
     chance = CHANCE / max(count, 1)
     scaled = scales(meta)
     return [_judged(m, scaled, chance) for m in given]
@@ -44,6 +55,8 @@ def _judged(m: Metric, scaled: Mapping[str, float], chance: float) -> Metric:
         return m
     if m.value is None:
         return replace(m, status="unavailable")
+    if m.name in INFORMATION:
+        return m
     known = m.expected is not None and m.spread is not None
     at = m.bar if m.bar is not None else sampling_bar(m, chance) if known else yardstick_bar(m, scaled)
     if at is None:

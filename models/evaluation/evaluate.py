@@ -24,8 +24,7 @@ from models.evaluation.options import COLUMNS, EvaluationOptions
 from models.evaluation.reports import sdmetrics_reports
 from models.evaluation.result import Evaluation, Metric
 from models.evaluation.threads import one_thread
-from models.evaluation.utility import utility
-from models.evaluation.validity import validity
+from models.evaluation.utility.part import utility
 from models.evaluation.verdict import scorecard, verdict
 from models.progress import SILENT, Progress
 from models.schema import Schema

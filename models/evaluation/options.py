@@ -12,6 +12,8 @@ from models.evaluation.analyses.requests import analyses_from_json
 COLUMNS = ("subgroups", "sensitive", "known")
 """Options that are lists of column names."""
 MOST_COLUMNS = 100
+METHODS = ("linear", "knn", "tree", "forest", "boosting", "svm", "mlp")
+"""Of models.classifiers.methods, which this module, free of torch, does not import; conv1d is for ordered columns."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class EvaluationOptions:
 
     subgroups: columns whose groups are compared one by one. sensitive, known: columns that an attacker would learn, and
     columns that he knows. Where such a list is empty, columns are chosen from the data.
+    methods: of the classification core, trained for the utility of the target.
     analyses: the analyst's own models and tables, one JSON object each (models.evaluation.analyses.requests).
     """
 
@@ -42,6 +45,7 @@ class EvaluationOptions:
     subgroups: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    methods: tuple[str, ...] = METHODS
     analyses: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
@@ -49,6 +53,9 @@ class EvaluationOptions:
             value = getattr(self, f.name)
             if f.name in COLUMNS:
                 object.__setattr__(self, f.name, _columns(f.name, value))
+                continue
+            if f.name == "methods":
+                object.__setattr__(self, f.name, _methods(value))
                 continue
             if f.name == "analyses":
                 object.__setattr__(self, f.name, _analyses(value))
@@ -88,6 +95,12 @@ def _columns(option: str, value: Any) -> tuple[str, ...]:
         if name in value[:i]:
             raise _refusal(option, "names a column twice", i)
     return tuple(value)
+
+
+def _methods(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value or not set(value) <= set(METHODS):
+        raise _refusal("methods", f"must be a list of some of {', '.join(METHODS)}")
+    return tuple(dict.fromkeys(value))
 
 
 def _analyses(value: Any) -> tuple[dict[str, Any], ...]:

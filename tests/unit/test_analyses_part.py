@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -124,16 +122,26 @@ def test_defaults_are_chosen_from_the_data_and_said_to_be(target: str | None, ki
 
 
 def test_survey_weights_are_used() -> None:
-    """Weights that halve the highly educated change the table of counts, and its errors."""
-    real, other = draw(800, 6), draw(800, 7)
-    plain = metric(told(other), "analysis_overlap", "count by education × works").value
-    weights = np.where(np.nan_to_num(real.values[:, 2]) == 2, 0.5, 1.5)
-    if not hasattr(real, "weights"):
-        pytest.skip("Matrix has no weights yet")
-    weighted = replace(real, weights=weights)  # type: ignore[call-arg]
-    options = EvaluationOptions(analyses=ASKED)
-    part = analyses(Context(weighted, draw(400, 8), other, "income", 0, options, SILENT))
-    assert metric(part, "analysis_overlap", "count by education × works").value != plain
+    """A sample with too many of the highly educated, put right by its weights, agrees with the real table."""
+
+    def weighed(matrix: Matrix, weights: np.ndarray) -> Matrix:
+        columns = (*matrix.columns, Column("weight", Kind.WEIGHT))
+        missing = np.column_stack([matrix.missing, np.full(len(matrix), -1, np.int16)])
+        return Matrix(columns, np.column_stack([matrix.values, weights]), missing)
+
+    real, many = draw(2_000, 6), draw(4_000, 7)
+    high = many.values[:, 2] == 2
+    kept = np.flatnonzero(high | (np.arange(4_000) % 2 == 0))
+    other = many.take(kept)
+    by_design = np.where(high[kept], 1.0, 2.0)
+    table = "count by education × works"
+    for weights, status in ((np.ones(len(kept)), "fail"), (by_design, "pass")):
+        tables = weighed(real, np.ones(2_000)), weighed(draw(400, 8), np.ones(400)), weighed(other, weights)
+        part = analyses(Context(*tables, "income", 0, EvaluationOptions(analyses=ASKED), SILENT))
+        assert metric(part, "analysis_worst", table).status == status
+        assert metric(part, "analysis_worst", ASKED[0]["formula"]).status == "pass"
+    default = analyses(Context(*tables, "income", 0, EvaluationOptions(), SILENT))
+    assert not any("weight" in m.subject for m in default.metrics)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5, 30])

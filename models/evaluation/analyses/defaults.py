@@ -9,6 +9,7 @@ import numpy as np
 from models.evaluation.analyses.formula import spelled
 from models.evaluation.analyses.requests import Analysis, CrossTable, Regression, analyses_from_json
 from models.evaluation.matrix import Cells, Floats, Ints, Matrix
+from models.schema import Kind
 
 PREDICTORS, TABLES, ROWS, BINS = 16, 3, 20_000, 5
 MOST_PAIRS_OF = 30
@@ -28,7 +29,8 @@ def default_analyses(real: Matrix, target: str | None) -> tuple[Analysis, ...]:
     some = real.take(np.arange(min(len(real), ROWS)))
     cells = Cells.fit(some, BINS)
     codes = cells.codes(some)
-    varying = [j for j in range(len(names)) if len(np.unique(some.values[:, j])) > 1]
+    plain = [j for j, c in enumerate(some.columns) if c.kind is not Kind.WEIGHT]
+    varying = [j for j in plain if len(np.unique(some.values[:, j])) > 1]
     narrow = [j for j in varying if cells.sizes[j] <= 40 and len(np.unique(codes[:, j])) > 1]
     if target is None:
         pairs = list(itertools.combinations(narrow[:MOST_PAIRS_OF], 2))

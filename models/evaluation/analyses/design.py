@@ -160,12 +160,13 @@ def transformed(matrix: Matrix, j: int, factor: Factor) -> Floats:
 
 
 def weights_of(matrix: Matrix) -> Floats | None:
-    """Survey weights (N,) of the rows with mean 1, or None where the schema has no weight column."""
-    weights = getattr(matrix, "weights", None)
-    if weights is None or not np.nansum(weights) > 0:
+    """Survey weights (N,) of the rows with mean 1: the first column of kind weight; None without one. A row without a
+    weight counts nothing."""
+    places = [j for j, c in enumerate(matrix.columns) if c.kind is Kind.WEIGHT]
+    if not places:
         return None
-    w = np.nan_to_num(np.asarray(weights, float)).clip(0)
-    return np.asarray(w / w.mean())
+    w = np.nan_to_num(matrix.values[:, places[0]]).clip(0)
+    return np.asarray(w / w.mean()) if w.sum() > 0 else None
 
 
 def _place(matrix: Matrix, name: str) -> int:
