@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from service.reports.html import render
+from service.reports.html import render, tables
 from service.reports.schemas import MARKINGS
+from tests.comparison_report import comparison
 from tests.fidelity_report import report
 from tests.public_report import public_report
 
@@ -134,3 +136,117 @@ CONTRAST = """selector => {
   const paper = light(getComputedStyle(document.body).backgroundColor)
   return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05)
 }"""
+
+
+@pytest.mark.parametrize("made", [report, public_report, internal_report, comparison])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(browser: Browser, tmp_path: Path, made: Any, scheme: Any) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(render(made("age")), encoding="utf-8")
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    found = Axe().run(page)
+    assert found.response["violations"] == [], found.generate_report()
+    assert len(found.response["passes"]) > 20
+    page.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """The small report in a browser."""
+    file = tmp_path / "report.html"
+    file.write_text(render(wide_report()), encoding="utf-8")
+    page = browser.new_page(reduced_motion="reduce")
+    page.set_default_timeout(5_000)
+    page.goto(file.as_uri())
+    yield page
+    page.close()
+
+
+def wide_report() -> dict[str, Any]:
+    """With three columns, so that there is a map of pairs."""
+    data = report("age")
+    pairs = {**data["sections"]["pairs"], "columns": ["age", "sex", "pay"], "first": [0, 0, 1], "second": [1, 2, 2]}
+    pairs |= {"trend": {"synthetic": [0.1, 0.3, 0.2]}, "tvd2": {"synthetic": [0.2, 0.1, 0.1]}}
+    table = {"columns": ["age", "pay"], "at": [0, 2], "labels": [["young", "old"], ["low", "high"]],
+             "real": [[0.4, 0.1], [0.1, 0.4]], "synthetic": [[0.25, 0.25], [0.25, 0.25]]}  # fmt: skip
+    return {**data, "sections": {**data["sections"], "pairs": {**pairs, "tables": [table]}}}
+
+
+def test_drawings_answer_to_pointer_and_keyboard(opened: Page) -> None:
+    plot = opened.locator("#columns .plot").first
+    plot.focus()
+    opened.keyboard.press("ArrowRight")
+    tip = opened.locator(".tip")
+    assert tip.inner_text() == "age: real 50.0%, synthetic 25.0%"
+    opened.keyboard.press("End")
+    assert tip.inner_text() == "b: real 50.0%, synthetic 75.0%"
+    assert opened.locator("p[role=status]").inner_text() == tip.inner_text()
+    opened.keyboard.press("Escape")
+    assert tip.is_hidden()
+    opened.locator("#training .plot svg").hover()
+    assert "Training: " in tip.inner_text()
+
+
+def test_scales_and_series_can_be_changed(opened: Page) -> None:
+    dot = opened.locator("#columns svg.histogram circle").first
+    place = dot.get_attribute("cy")
+    opened.get_by_role("button", name="log").click()
+    assert dot.get_attribute("cy") != place
+    opened.get_by_role("button", name="linear").click()
+    assert dot.get_attribute("cy") == place
+    assert dot.is_visible()
+    opened.locator("#columns .legend button", has_text="synthetic").click()
+    assert dot.is_hidden()
+    line = opened.locator("#training .series").first
+    opened.locator("#training .legend button").first.click()
+    assert line.is_hidden()
+
+
+def test_tables_sort_filter_and_download(opened: Page) -> None:
+    opened.locator("details", has=opened.locator("table[data-name=pairs]")).locator("summary").click()
+    table = opened.locator("table[data-name=pairs]")
+    first = table.locator("tbody tr").first
+    assert "pay" in first.inner_text()
+    table.get_by_role("button", name="Trend").click()
+    table.get_by_role("button", name="Trend").click()
+    assert "10.0%" in first.inner_text()
+    assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
+    with opened.expect_download() as got:
+        opened.get_by_role("button", name="Download Trend error and total variation distance of pairs").click()
+    assert got.value.suggested_filename == "pairs.csv"
+    (same,) = [t for t in tables(render(wide_report())) if t.name == "pairs"]
+    mine = Path(got.value.path()).read_text(encoding="utf-8").splitlines()
+    assert sorted(mine) == sorted(same.csv().splitlines())
+
+
+def test_the_map_of_pairs_zooms_and_opens_a_pair(opened: Page) -> None:
+    squares = opened.locator("svg.squares.live rect")
+    assert squares.count() == 3
+    squares.first.click()
+    detail = opened.locator(".pair-detail")
+    assert "10.00%" in detail.inner_text()
+    squares.nth(1).click()
+    detail.get_by_role("button", name="Two-way table").click()
+    assert opened.locator("details.two-way[open]").count() == 1
+    plot = opened.locator(".heat-figure .plot")
+    plot.focus()
+    opened.keyboard.press("ArrowDown")
+    opened.keyboard.press("Enter")
+    assert "age × pay" in detail.inner_text()
+    opened.get_by_role("button", name="Zoom in").click()
+    assert squares.count() >= 1
+
+
+def test_everything_is_there_without_the_script(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(render(wide_report()), encoding="utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    for name in ("pairs", "column-age", "training", "scorecard"):
+        assert page.locator(f"table[data-name={name}]").count() == 1
+    assert page.locator("svg.squares rect").count() == 3
+    assert page.locator("figure").count() == page.locator("figure .look").count()
+    context.close()

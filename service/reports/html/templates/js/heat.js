@@ -79,7 +79,7 @@ const heatMap = figure => {
       if (at) made.push(draw('text', { x: left - 6, y: (at - 1) * side + side * 0.7, class: 'label', 'text-anchor': 'end' }, cutTo(columns.get(k), 20)));
       if (at < shown.length - 1) made.push(draw('text', { transform: `translate(${left + at * side + side * 0.35} ${size + 8}) rotate(55)`, class: 'label' }, cutTo(columns.get(k), 16)));
     });
-    made.push(draw('text', { x: left + size, y: 14, class: 'label', 'text-anchor': 'end' }, `darkest: ${percent(top)}`));
+    if (shown.length >= 6) made.push(draw('text', { x: left + size, y: 14, class: 'label', 'text-anchor': 'end' }, `darkest: ${percent(top)}`));
     svg.replaceChildren(...made);
   };
   const zoom = factor => {

@@ -87,19 +87,25 @@ for (const svg of all('figure svg.chart')) {
     if (isLines) cursor(svg, null);
     for (const other of points(svg)) other.classList.remove('lit');
   });
+  // While the keyboard reads a drawing, a page that scrolls under a resting pointer must not take its words away.
+  const leave = () => {
+    if (document.activeElement === frame) return;
+    hideTip();
+    if (isLines) cursor(svg, null);
+  };
   svg.addEventListener('pointermove', event => {
     if (isLines) {
       const box = svg.getBoundingClientRect();
       const x = (event.clientX - box.left) / box.width * 340;
-      if (x < 40 || x > 332) { hideTip(); cursor(svg, null); return; }
+      if (x < 40 || x > 332) { leave(); return; }
       cursor(svg, Math.max(46, Math.min(326, x)));
       showTip(readLines(svg, Math.max(46, Math.min(326, x))), event.clientX, event.clientY);
       return;
     }
     const point = event.target.closest('.point');
-    if (point) showTip(textOf(point), event.clientX, event.clientY); else hideTip();
+    if (point) showTip(textOf(point), event.clientX, event.clientY); else leave();
   });
-  svg.addEventListener('pointerleave', () => { hideTip(); if (isLines) cursor(svg, null); });
+  svg.addEventListener('pointerleave', leave);
 }
 // Legends whose keys stand for lines of the drawing beside them, in the same order.
 for (const legend of all('figure .legend')) {

@@ -1,7 +1,7 @@
 // Every table: sorting by its heads, a filter where it is long, and its figures as CSV.
 const words = cell => {
   const copy = cell.cloneNode(true);
-  for (const aside of all('svg, details, button, .note', copy)) aside.remove();
+  for (const aside of all('svg, details, button:not(.sort), .note', copy)) aside.remove();
   return copy.textContent.replace(/\s+/g, ' ').trim();
 };
 const values = cell => {
