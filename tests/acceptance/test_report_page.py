@@ -186,7 +186,7 @@ def test_drawings_answer_to_pointer_and_keyboard(opened: Page) -> None:
     opened.keyboard.press("Escape")
     assert tip.is_hidden()
     opened.locator("#training .plot svg").hover()
-    assert "Training: " in tip.inner_text()
+    assert "training rows: 3" in tip.inner_text()
 
 
 def test_scales_and_series_can_be_changed(opened: Page) -> None:
