@@ -126,8 +126,8 @@ def _metrics(
     whole = f"Mean over {count:,} {of}(s); {note}"
     if matched is not None:
         whole += f" The sample at the holdout's size reads {matched:.4f}."
-    interval = errors.interval()
-    return [one("", None, *interval, whole), *(one(s, k, None, None, note) for k, s in enumerate(subjects))]
+    each = (one(s, k, *errors.interval(k), note) for k, s in enumerate(subjects))
+    return [one("", None, *errors.interval(), whole), *each]
 
 
 def _missing(compared: list[Matrix], order: list[str], note: str) -> list[Metric]:
@@ -136,6 +136,7 @@ def _missing(compared: list[Matrix], order: list[str], note: str) -> list[Metric
     rows = len(compared[0]), len(compared[1])
     both = (real * rows[0] + (compared[1].missing >= 0).mean(axis=0) * rows[1]) / sum(rows)
     usual = [share_moments(float(p), *rows) for p in both]
+    error = 1.96 * np.sqrt(both * (1 - both) * (1 / rows[0] + 1 / rows[1]))
     gaps = {t: np.abs((m.missing >= 0).mean(axis=0) - real) for t, m in zip(order, compared[1:], strict=True)}
     chosen = [j for j, c in enumerate(compared[0].columns) if c.missing_codes]
     if not chosen:
@@ -145,8 +146,10 @@ def _missing(compared: list[Matrix], order: list[str], note: str) -> list[Metric
         read = {t: finite(float(g[which].max())) for t, g in gaps.items()}
         value, ceiling, holdout, floor = (read.get(t) for t in ("synthetic", "ceiling", "holdout", "floor"))
         mean, spread = max(usual[j] for j in which)
+        worst = max(which, key=lambda j: gaps["synthetic"][j])
+        low, high = max(0.0, (value or 0.0) - error[worst]), min(1.0, (value or 0.0) + error[worst])
         return Metric(
-            "missing", value, "columns", subject, ceiling, holdout, floor,
+            "missing", value, "columns", subject, ceiling, holdout, floor, low, high,
             goal=0.0, note=note, expected=mean, spread=spread,
         )  # fmt: skip
 

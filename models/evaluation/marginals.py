@@ -32,11 +32,11 @@ class Errors:
     def mean(self, table: int) -> float:
         return float(self.by_table[table].mean()) if self.by_table.shape[1] else float("nan")
 
-    def interval(self) -> tuple[float, float]:
-        """95% interval of the first table's mean over subjects."""
-        means = self.jackknife.mean(axis=1)
-        spread = 1.96 * float(np.sqrt((GROUPS - 1) / GROUPS * ((means - means.mean()) ** 2).sum()))
-        middle = self.mean(0)
+    def interval(self, subject: int | None = None) -> tuple[float, float]:
+        """95% interval of the first table's mean over subjects, or of one of them."""
+        left = self.jackknife.mean(axis=1) if subject is None else self.jackknife[:, subject]
+        spread = 1.96 * float(np.sqrt((GROUPS - 1) / GROUPS * ((left - left.mean()) ** 2).sum()))
+        middle = self.mean(0) if subject is None else float(self.by_table[0, subject])
         return max(0.0, middle - spread), min(1.0, middle + spread)
 
 

@@ -20,8 +20,10 @@ MEAN_ROWS = 20
 """Real rows per value of the determining column, at least: with fewer it is nearly an identifier."""
 PURE = 0.995
 """Share of the real rows in which one column fixes the other, at least."""
+OTHERS = 0.01
+"""Share of the rows in which the other column is not its most frequent value, at least."""
 TOLD = 0.1
-"""Of the rows in which the other column is not its most frequent value, so many at most may be exceptions."""
+"""Of those rows so many at most may be exceptions."""
 PEEK = 3_000
 MOST_WIDTH = 100
 EXPECTED = 20
@@ -113,8 +115,8 @@ def _table(a: Ints, b: Ints, rows: int, columns: int) -> Floats:
 def _holds(table: Floats, pure: float) -> bool:
     """Whether the rows' label fixes the column's, and not only because that is nearly always the same."""
     n = table.sum()
-    wrong = n - table.max(axis=1).sum()
-    return bool(n and wrong <= (1 - pure) * n and wrong <= TOLD * (n - table.sum(axis=0).max()) and wrong < n)
+    wrong, others = n - table.max(axis=1).sum(), n - table.sum(axis=0).max()
+    return bool(n and others >= OTHERS * n and wrong <= min((1 - pure) * n, TOLD * others))
 
 
 def _impossible(t: Sampled) -> list[Finding]:

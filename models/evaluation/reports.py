@@ -1,12 +1,11 @@
 """The quality and diagnostic reports of SDMetrics, with the yardsticks beside them.
 
-Known quirks of 0.32: the quality report leaves weakly associated pairs out of its trend score, and bins each table's
-numbers between its own minimum and maximum. It does not compare with figures published for earlier versions; our own
-`shape` and `trend` do.
+What their figures mean has changed with the version (QUIRKS); our own `shape` and `trend` stay as they are defined.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import warnings
 from math import sqrt
 from typing import Any
@@ -20,6 +19,9 @@ from models.evaluation.matrix import Matrix, bootstrap, independent, sample
 from models.evaluation.result import Metric, finite
 from models.schema import Column, Kind
 
+OWN = "bins each table's numbers between its own minimum and maximum, so that one wrong maximum costs percents"
+QUIRKS = (((0, 32), f"leaves weakly associated pairs out of its trend score, and {OWN}"), ((0, 0), OWN))
+"""(first version, what its quality report does), the newest first."""
 COLUMNS = 60
 """The trend score looks at every pair of columns: beyond so many columns the first ones are reported."""
 FEW = 2
@@ -58,6 +60,7 @@ def sdmetrics_reports(context: Context) -> Part:
     few = min(len(m) for m in tables.values())
     note = f"SDMetrics, {rows:,} rows of each table" + (f" (holdout {few:,})" if few < rows else "")
     note += f", first {COLUMNS} columns." if len(columns) < len(context.real.columns) else "."
+    note += f" {quirk(importlib.metadata.version('sdmetrics'))}"
     metrics = []
     for report, scores in read["synthetic"].items():
         for subject, value in scores.items():
@@ -81,20 +84,11 @@ def sdmetrics_reports(context: Context) -> Part:
     return Part(metrics, {"sdmetrics": read["synthetic"]}, {"sdmetrics_rows": rows})
 
 
-def _chance(report: str, yards: dict[str, float | None], rows: int, holdout: int) -> dict[str, float]:
-    """Mean and standard deviation of a score over fresh real rows.
-
-    Quality: the error of a bootstrap comes from one table's draw, that of fresh rows from two; that of a smaller
-    holdout is brought to the sample's size (models.evaluation.bars). Diagnostic: of fresh rows, 2 in N lie beyond the
-    extremes of N others on average.
-    """
-    if report == "diagnostic":
-        return {"expected": 1 - 2 / rows, "spread": 2 / rows}
-    ceiling, held = yards.get("ceiling"), yards.get("holdout")
-    if ceiling is None:
-        return {}
-    error = max(sqrt(2) * (1 - ceiling), 0.0 if held is None else (1 - held) * scale(rows, rows, holdout))
-    return {"expected": 1 - error, "spread": VARIES * error}
+def quirk(version: str) -> str:
+    """What a reader of SDMetrics' figures of this version has to know."""
+    found = tuple(int(part) if part.isdigit() else 0 for part in version.split(".")[:2])
+    known = next((words for since, words in QUIRKS if found >= since), QUIRKS[-1][1])
+    return f"Version {version} {known}: it does not compare with figures published for other versions."
 
 
 def _generate(real: pd.DataFrame, other: pd.DataFrame, metadata: dict[str, Any]) -> dict[str, dict[str, float | None]]:

@@ -17,6 +17,7 @@ from models.evaluation.details import details
 from models.evaluation.groups import is_area
 from models.evaluation.matrix import read_matrix
 from models.evaluation.options import EvaluationOptions
+from models.evaluation.reports import quirk
 from models.evaluation.result import Metric
 from models.progress import SILENT
 from models.schema import Column, Kind, RuleText, Schema
@@ -258,3 +259,9 @@ def test_dates_are_split_as_pandas_splits_them() -> None:
     assert (got["day"] + 1).tolist() == stamps.day.tolist()
     assert got["weekday"].tolist() == stamps.weekday.tolist()
     assert got["hour"].tolist() == stamps.hour.tolist()
+
+
+def test_the_quirk_of_the_version_of_sdmetrics_is_told() -> None:
+    assert "weakly associated" in quirk("0.32.0")
+    assert "weakly associated" in quirk("1.0")
+    assert "its own minimum" in quirk("0.14.1")
