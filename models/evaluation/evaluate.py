@@ -21,6 +21,7 @@ from models.evaluation.fidelity import fidelity
 from models.evaluation.kmarginal import k_marginal
 from models.evaluation.matrix import distinct_keys, read_matrix
 from models.evaluation.options import COLUMNS, EvaluationOptions
+from models.evaluation.propensity import propensity
 from models.evaluation.reports import sdmetrics_reports
 from models.evaluation.result import Evaluation, Metric
 from models.evaluation.threads import one_thread
@@ -39,6 +40,7 @@ PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
     ("detection", detection, 0.25),
     ("utility", utility, 0.6),
     ("analyses", analyses, 0.8),
+    ("propensity", propensity, 0.83),
     ("disclosure", disclosure, 0.85),
     ("sdmetrics", sdmetrics_reports, 0.92),
 )

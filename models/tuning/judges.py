@@ -16,7 +16,7 @@ from models.evaluation.detection import detect
 from models.evaluation.matrix import Matrix, read_matrix, sample
 from models.evaluation.options import EvaluationOptions
 from models.evaluation.threads import one_thread
-from models.evaluation.utility import Problem, problem_of
+from models.evaluation.utility.problem import Problem, problem_of
 from models.options import FitOptions
 from models.progress import Progress
 from models.rng import key, stream

@@ -10,15 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.classifiers import Task
+from models.classifiers.methods import METHODS
 from models.errors import Cancelled, InvalidInput, InvalidSchema
 from models.evaluation.evaluate import evaluate
+from models.evaluation.options import METHODS as UTILITY_METHODS
 from models.evaluation.options import EvaluationOptions
 from models.evaluation.result import Evaluation
 from models.progress import Silent
 from models.schema import Column, Kind, Schema
 from models.table import Table
 
-FAST = EvaluationOptions(mlp=False, sdmetrics=False, detection_rows=400, utility_rows=400, distance_rows=300)
+FAST = EvaluationOptions(
+    mlp=False, sdmetrics=False, methods=("boosting",), detection_rows=400, utility_rows=400, distance_rows=300
+)
 COLUMNS = (
     Column("id", Kind.IDENTIFIER, storage="int64"),
     Column("age", Kind.INTEGER, minimum=0, maximum=99, missing_codes=("", "-9")),
@@ -105,6 +110,7 @@ def test_every_metric_is_unique_and_bounded_and_says_how_it_came_about(whole: Ev
         "detection",
         "utility",
         "analyses",
+        "propensity",
         "disclosure",
         "sdmetrics",
     }
@@ -184,7 +190,7 @@ def test_utility_section_holds_its_curves(whole: Evaluation) -> None:
     section = whole.sections["utility"]
     assert section["classes"] == ["no", "yes"]
     assert {(m["model"], m["trained_on"]) for m in section["models"]} == {
-        (m, s) for m in ("gradient boosting", "mlp") for s in ("real", "synthetic")
+        (METHODS[m].name(Task.BINARY), s) for m in UTILITY_METHODS for s in ("real", "synthetic")
     }
     for model in section["models"]:
         assert np.sum(model["confusion"]) == 500
@@ -367,6 +373,6 @@ def test_evaluation_stops_when_asked_and_reports_how_far_it_is() -> None:
 def test_options_are_validated() -> None:
     assert EvaluationOptions.from_json({"rows": 10}).rows == 10
     assert EvaluationOptions.from_json(EvaluationOptions().to_json()) == EvaluationOptions()
-    for bad in ({"rows": 0}, {"rows": "many"}, {"mlp": 1}, {"speed": 3}, {"folds": math.inf}):
+    for bad in ({"rows": 0}, {"rows": "many"}, {"mlp": 1}, {"speed": 3}, {"methods": ["oracle"]}, {"folds": math.inf}):
         with pytest.raises(InvalidInput):
             EvaluationOptions.from_json(bad)
