@@ -3,7 +3,7 @@
 pMSE is the mean squared distance of the fitted probabilities of being synthetic from the share c of synthetic rows
 (Woo, Reiter, Oganian and Karr 2009, J. Privacy and Confidentiality 1(1), section 3.1). For rows drawn from the model
 that the real rows come from its expectation is (k - 1)(1 - c)^2 c / N, with k coefficients and N rows of both tables;
-S_pMSE is the ratio (Snoke, Raab, Nowok, Dibben and Slavkovic 2018, J. Royal Statistical Society A 181, section 3.2, theorem 1).
+S_pMSE is the ratio (Snoke, Raab, Nowok, Dibben and Slavkovic 2018, J. Royal Statistical Society A 181, section 3.2).
 A bootstrap of the real rows reads 1. Fresh real rows read 1 / (1 - c), 2 for tables of the same size: they differ from
 the population as the real rows do, while rows of a model that was fitted to the real rows share their luck. Of pairs of
 columns the regression is saturated: the probabilities are the shares in the cells (Raab, Nowok and Dibben 2021,
