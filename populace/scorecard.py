@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from populace.console import table
 from populace.records import Report
 
-HEADER = ("figure", "sample", "holdout", "bootstrap", "independent", "better", "")
+SHOWN = 12
+HEADER = ("figure", "sample", "bar", "holdout", "bootstrap", "independent", "better", "")
 
 
 def _number(value: Any) -> str | None:
@@ -30,16 +31,17 @@ def headline(report: Report) -> list[Mapping[str, Any]]:
 
 
 def scorecard(report: Report) -> str:
-    """One figure per line beside what it reads for real held-out rows, a bootstrap of the real rows, and independent
-    columns; then the verdict and at most three problems, each with what to try.
+    """One figure per line beside its bar and what it reads for real held-out rows, a bootstrap of the real rows, and
+    independent columns, and whether it passes; then what did not fit, the verdict and at most three problems, each with
+    what to try.
     """
     rows = []
     for m in headline(report):
         name = f"{m['name']} ({m['subject']})" if m.get("subject") else m["name"]
-        values = [_number(m.get(k)) for k in ("value", "holdout", "ceiling", "floor")]
-        rows.append([name, *values, _better(m), (m.get("note") or "") if m.get("value") is None else ""])
+        values = [_number(m.get(k)) for k in ("value", "bar", "holdout", "ceiling", "floor")]
+        rows.append([name, *values, _better(m), (m.get("note") or "") if m.get("value") is None else m.get("status")])
     verdict = report.sections.get("verdict") or {}
-    lines = [table(rows, HEADER)]
+    lines = [table(rows, HEADER), *misfits(report)]
     if verdict.get("summary"):
         lines.append(str(verdict["summary"]))
     for problem in verdict.get("problems") or ():
@@ -47,15 +49,20 @@ def scorecard(report: Report) -> str:
     return "\n".join(lines)
 
 
-def beside(found: Mapping[str, Any]) -> str:
-    """The headline figures of several reports (the JSON of /v1/reports/compare), a column each; * marks the best of a
-    row, ! what misses its bar."""
-    rows = [row for row in found["rows"] if row["headline"]] or found["rows"][:20]
+def misfits(report: Report) -> list[str]:
+    """Of tables that were not made here: columns that could not be compared, and cells that did not fit."""
+    found: Mapping[str, Any] = report.sections.get("validity") or {}
     lines = []
-    for row in rows:
-        name = f"{row['name']} ({row['subject']})" if row["subject"] else row["name"]
-        marks = ["*" if k in row["best"] else "" for k in range(len(row["values"]))]
-        fails = ["!" if value.get("status") == "fail" else "" for value in row["values"]]
-        values = [_number(value.get("value")) for value in row["values"]]
-        lines.append([name, *(None if v is None else v + m + f for v, m, f in zip(values, marks, fails, strict=True))])
-    return "\n".join([table(lines, ("figure", *(r["title"] for r in found["reports"]))), found["summary"]])
+    if left := found.get("left_out") or ():
+        names = ", ".join(f"{c['column']} (not in {', '.join(c['lacking'])})" for c in left[:SHOWN])
+        lines.append(f"Not compared: {names}{_more(left)}.")
+    cells = found.get("cells") or ()
+    for c in cells[:SHOWN]:
+        lines.append(f"{c['table']}, column {c['column']}: {c['cells']:,} of {c['of']:,} cells are {c['what']}.")
+    if len(cells) > SHOWN:
+        lines.append(f"{len(cells) - SHOWN} more columns have such cells: see the report.")
+    return lines
+
+
+def _more(items: Sequence[Any]) -> str:
+    return f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""

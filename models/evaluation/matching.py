@@ -140,7 +140,7 @@ def _read(words: Words, column: Column, own: Column) -> _Reading:
             same = numbers.get(_number(words[i])) if _number(words[i]) is not None else None
             respelled[i], bad[i] = same is not None, same is None
             out[i] = UNSEEN if same is None else same
-        odd |= {"spelled otherwise": respelled, "not among the categories": bad}
+        odd |= {"spelled otherwise, and read": respelled, "not among the categories": bad}
     elif column.kind is Kind.DATETIME:
         form = column.datetime_format or "%Y-%m-%d"
         seconds = parse_datetimes(pa.array(words[rest], pa.string()), form)
@@ -153,18 +153,18 @@ def _read(words: Words, column: Column, own: Column) -> _Reading:
             lost = lost[~fits]
         bad[rest[lost]] = True
         out[bad] = INVALID
-        odd |= {"a date in another format": respelled, "no date": bad}
+        odd |= {"dates in another format, and read": respelled, "no dates": bad}
     else:
         numbers_read = parse_numbers(pa.array(words[rest], pa.string()))
         bad[rest[~np.isfinite(numbers_read)]] = True
         out[bad] = INVALID
-        odd["no number"] = bad
+        odd["no numbers"] = bad
         if column.kind is Kind.INTEGER:
             broken = np.zeros(len(words), bool)
             with np.errstate(invalid="ignore"):
                 broken[rest] = np.isfinite(numbers_read) & (numbers_read != np.round(numbers_read))
             kind = Kind.DECIMAL if broken.any() else kind
-            odd["a fraction"] = broken
+            odd["fractions, where the real table has whole numbers"] = broken
     return _Reading(out, kind, odd, bool((out[gone] == "").any()))
 
 

@@ -62,9 +62,9 @@ def test_equal_tables_need_nothing() -> None:
 @pytest.mark.parametrize(
     ("column", "cells", "read", "what"),
     [
-        ("grade", ["1.0", "2.0", "3.0", "1"], ["1", "2", "3", "1"], ("spelled otherwise", 3, 3)),
+        ("grade", ["1.0", "2.0", "3.0", "1"], ["1", "2", "3", "1"], ("spelled otherwise, and read", 3, 3)),
         ("age", ["31", "", "?", "12"], ["31", "?", "?", "12"], None),
-        ("born", ["31.01.1990", *ROWS["born"][1:]], ROWS["born"], ("a date in another format", 1, 1)),
+        ("born", ["31.01.1990", *ROWS["born"][1:]], ROWS["born"], ("dates in another format, and read", 1, 1)),
     ],
 )  # fmt: skip
 def test_other_spellings_are_read(column: str, cells: list[str], read: list[str], what: Any) -> None:
@@ -101,7 +101,8 @@ def test_misfits_are_counted_and_shown() -> None:
     assert synthetic.data.column("job").to_pylist() == ["cook", UNSEEN, UNSEEN, "clerk"]
     assert real.schema["pay"].missing_codes == (INVALID,)
     assert {(c["column"], c["what"], c["cells"], c["distinct"]) for c in cells} == {
-        ("job", "not among the categories", 2, 2), ("pay", "no number", 1, 1), ("age", "a fraction", 2, 2),
+        ("job", "not among the categories", 2, 2), ("pay", "no numbers", 1, 1),
+        ("age", "fractions, where the real table has whole numbers", 2, 2),
     }  # fmt: skip
     assert all(c["table"] == "synthetic" and c["of"] == 4 for c in cells)
     part = validity(context_of(real, synthetic))

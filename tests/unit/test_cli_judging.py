@@ -1,0 +1,189 @@
+"""populace evaluate, compare and their jobs: what is sent, what is shown, what is refused before anything starts."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from populace import Client
+from populace.cli import app
+from populace.comparison import comparison_table
+from populace.records import Report
+
+run = CliRunner().invoke
+SCORES = {
+    "accuracy": {"value": 0.8765, "low": 0.85, "high": 0.9, "folds": [0.88, 0.87]},
+    "roc_auc": {"value": 0.93, "low": None, "high": None, "folds": []},
+}
+COMPARED = {
+    "target": "rich",
+    "measure": "accuracy",
+    "rows": {"used": 1234},
+    "folds": {"text": "stratified 5-fold cross-validation"},
+    "baseline": {"label": "majority class", "scores": {"accuracy": 0.6, "roc_auc": 0.5}},
+    "verdict": "Forest predicts rich best.",
+    "methods": [
+        {"label": "random forest", "scores": SCORES, "seconds": {"fit": 1.25, "predict": 0.25}, "difference": None},
+        {
+            "label": "decision tree",
+            "scores": {"accuracy": {"value": 0.8, "low": 0.7, "high": 0.9}},
+            "seconds": {"fit": 0.1},
+            "difference": {"value": -0.0765, "p": 0.01, "p_adjusted": 0.024},
+            "test": {"accuracy": {"value": 0.79}},
+        },
+        {"label": "support vectors", "scores": {}, "seconds": {}, "difference": None, "note": "too many rows"},
+    ],
+}
+
+
+class Service:
+    """Answers as the service would, and keeps what it was asked."""
+
+    def __init__(self, sections: dict[str, Any]) -> None:
+        self.sections, self.jobs, self.schemas = sections, list[dict[str, Any]](), list[dict[str, Any]]()
+        self.uploads = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path, body = request.url.path, request.read()
+        if path == "/v1/datasets":
+            self.uploads += 1
+            return httpx.Response(202, json={"id": f"ds_{self.uploads}", "job_id": "job_p", "row_count": 50})
+        if path.startswith("/v1/datasets/") and request.method == "PATCH":
+            self.schemas.append(json.loads(body))
+            return httpx.Response(200, json={})
+        if path.startswith("/v1/datasets/"):
+            return httpx.Response(200, json={"id": path.rsplit("/", 1)[1], "row_count": 50})
+        if path == "/v1/jobs":
+            self.jobs.append(json.loads(body))
+        if path.startswith("/v1/jobs"):
+            return httpx.Response(200, json={"id": "job_1", "state": "succeeded", "result": {"report_id": "rep_1"}})
+        if request.url.params.get("format") == "html":
+            return httpx.Response(200, text="<html>")
+        shape = {"name": "shape", "value": 0.1, "bar": 0.2, "status": "pass", "direction": "lower"}
+        return httpx.Response(200, json={"id": "rep_1", "metrics": [shape], "sections": self.sections})
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+    service = Service({"verdict": {"summary": "Fine."}, "comparisons": [COMPARED]})
+
+    def client(*_: Any) -> Client:
+        return Client("http://service", "pop_a_b", transport=httpx.MockTransport(service))
+
+    @contextmanager
+    def local(*_: Any) -> Any:
+        with client() as made:
+            yield made
+
+    for command in ("evaluate", "compare"):
+        monkeypatch.setattr(f"populace.commands.{command}.local", local)
+    for command in ("compare", "jobs"):
+        monkeypatch.setattr(f"populace.commands.{command}.connect", client)
+    return service
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "table.csv"
+    made.write_text("a,b\n1,2\n")
+    return made
+
+
+def test_evaluate_sends_tables_and_options(service: Service, file: Path, tmp_path: Path) -> None:
+    analyses, options, page, data = (tmp_path / n for n in ("a.json", "o.json", "r.html", "r.json"))
+    analyses.write_text('[{"formula": "a ~ b"}]')
+    options.write_text('{"rows": 900, "known": ["z"]}')
+    args = ["evaluate", str(file), str(file), "--holdout", str(file), "--target", "b", "--weights", "w", "--seed", "4"]
+    args += ["--analyses", str(analyses), "--options", str(options), "--known", "a, b", "--sensitive", "c"]
+    done = run(app, [*args, "--report", str(page), "--json", str(data)])
+    assert done.exit_code == 0, done.output
+    assert service.jobs == [
+        {
+            "kind": "evaluate", "real": "ds_1", "synthetic": "ds_2", "holdout": "ds_3", "target": "b", "seed": 4,
+            "evaluation": {"rows": 900, "known": ["a", "b"], "sensitive": ["c"], "analyses": [{"formula": "a ~ b"}]},
+        }
+    ]  # fmt: skip
+    assert service.schemas == [{"columns": [{"name": "w", "kind": "weight"}]}]
+    assert page.read_text() == "<html>"
+    assert json.loads(data.read_text())["metrics"][0]["name"] == "shape"
+    assert done.stdout.splitlines()[1].split() == ["shape", "0.1", "0.2", "lower", "pass"]
+    assert done.stdout.splitlines()[-1] == "Fine."
+
+
+def test_json_to_standard_output_leaves_nothing_else_there(service: Service, file: Path) -> None:
+    done = run(app, ["evaluate", str(file), str(file), "--json", "-"])
+    assert json.loads(done.stdout)["id"] == "rep_1"
+    assert "shape" in done.stderr
+
+
+def test_compare_sends_targets_and_shows_a_table(service: Service, file: Path) -> None:
+    args = ["compare", str(file), "--target", "a", "--target", "b", "--together", "c,d", "--methods", "tree, svm"]
+    args += ["--folds", "3", "--groups", "user", "--option", "scaling=robust", "--option", "repeats=2"]
+    done = run(app, [*args, "--test", str(file)])
+    assert done.exit_code == 0, done.output
+    assert service.jobs == [
+        {
+            "kind": "compare", "dataset_id": "ds_1", "test": "ds_2", "targets": ["a", "b", ["c", "d"]], "folds": 3,
+            "methods": ["tree", "svm"], "groups": "user", "options": {"scaling": "robust", "repeats": 2},
+        }
+    ]  # fmt: skip
+    assert "random forest" in done.stdout
+    assert done.stdout.rstrip().endswith("Forest predicts rich best.")
+
+
+def test_compare_on_a_sample_of_a_service(service: Service) -> None:
+    done = run(app, ["compare", "--sample", "smp_1", "--target", "a"])
+    assert done.exit_code == 0, done.output
+    assert service.jobs == [{"kind": "compare", "sample_id": "smp_1", "targets": ["a"]}]
+
+
+def test_jobs_of_a_service(service: Service) -> None:
+    assert run(app, ["jobs", "evaluate", "ds_2", "--real", "ds_1", "--no-wait"]).stdout == "job_1\n"
+    assert run(app, ["jobs", "compare", "ds_1", "--target", "a", "--no-wait"]).stdout == "job_1\n"
+    assert run(app, ["jobs", "evaluate", "smp_1", "--no-wait"]).exit_code == 0
+    assert service.jobs == [
+        {"kind": "evaluate", "real": "ds_1", "synthetic": "ds_2"},
+        {"kind": "compare", "dataset_id": "ds_1", "targets": ["a"]},
+        {"kind": "evaluate", "sample_id": "smp_1"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["compare", "FILE"], 2, "column to predict"),
+        (["compare", "--target", "a"], 2, "give a file"),
+        (["compare", "FILE", "--sample", "s", "--target", "a"], 2, "give a file"),
+        (["compare", "--sample", "s", "--target", "a", "--test", "FILE"], 2, "belongs to a file"),
+        (["evaluate", "FILE"], 2, "SYNTHETIC"),
+        (["evaluate", "FILE", "no.csv"], 2, "does not exist"),
+        (["evaluate", "FILE", "FILE", "--report", "/nowhere/r.html"], 1, "no folder"),
+        (["evaluate", "FILE", "FILE", "--analyses", "FILE"], 1, "not JSON"),
+        (["jobs", "evaluate", "ds", "--holdout", "ds"], 2, "--real"),
+    ],
+)
+def test_wrong_usage_starts_nothing(service: Service, file: Path, args: list[str], code: int, words: str) -> None:
+    done = run(app, [str(file) if a == "FILE" else a for a in args])
+    assert done.exit_code == code, done.output
+    assert words in " ".join(done.output.replace("│", " ").split())
+    assert service.uploads == 0
+    assert service.jobs == []
+
+
+def test_comparison_table() -> None:
+    lines = comparison_table(Report(id="r", sections={"comparisons": [COMPARED]})).splitlines()
+    assert lines[0] == "rich: 1,234 rows, stratified 5-fold cross-validation"
+    assert lines[1].split("  ")[0] == "method"
+    assert "on test" in lines[1]
+    forest, tree, svm, majority = lines[2:6]
+    assert forest.split() == ["random", "forest", "0.8765", "0.85", "to", "0.9", "0.93", "1.5"]
+    assert tree.split() == ["decision", "tree", "0.8", "0.7", "to", "0.9", "0.79", "0.0765", "(p", "0.024)", "0.1"]
+    assert svm.endswith("too many rows")
+    assert majority.split() == ["majority", "class", "0.6", "0.5"]
+    assert lines[6] == "Forest predicts rich best."
