@@ -10,6 +10,12 @@ from service.reports import repository
 
 FIGURE = {"section": "columns", "name": "shape", "value": 0.25, "direction": "lower", "unit": "share"}
 
+MISFITS = {
+    "left_out": [{"column": "<pay>", "lacking": ["synthetic"]}],
+    "extra": {"synthetic": ["hat"], "holdout": []},
+    "cells": [{"table": "synthetic", "column": "age", "what": "no numbers", "cells": 1234, "of": 5000, "distinct": 7}],
+}
+
 
 @pytest.fixture
 def publish(mine: Any) -> Callable[..., str]:
@@ -18,7 +24,7 @@ def publish(mine: Any) -> Callable[..., str]:
     def add(dataset_id: str, kind: str = "fidelity", sample_id: str | None = None, **more: Any) -> str:
         job_id = mine.job(dataset_id, "compare" if kind == "comparison" else "evaluate")
         metrics = [FIGURE | {"bar": 0.2, "status": "fail"}]
-        evaluation = {"metrics": metrics, "sections": {}, "meta": {"target": None}}
+        evaluation = {"metrics": metrics, "sections": {"validity": MISFITS}, "meta": {"target": None}}
         with mine.database.write() as session:
             given = (mine.tenant_id, dataset_id, sample_id, job_id, evaluation)
             return repository.add(session, *given, kind=kind, **more)
@@ -43,6 +49,13 @@ def test_a_report_of_uploads_names_them(client: TestClient, mine: Any, publish: 
     page = client.get(f"/v1/reports/{id}?format=html")
     assert page.status_code == 200
     assert "made.csv" in page.text
+    for words in (
+        "&lt;pay&gt;</bdi> (not in synthetic)",
+        "Only in the synthetic table: <bdi>hat",
+        "1,234",
+        "no numbers",
+    ):
+        assert words in page.text
     assert ",,0.2,fail" in client.get(f"/v1/reports/{id}?format=csv").text
     (listed,) = client.get("/v1/reports").json()["items"]
     assert (listed["sample_id"], listed["synthetic_dataset_id"]) == (None, synthetic)

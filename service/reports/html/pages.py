@@ -93,6 +93,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "of": {part: worst_first([m for m in seen if m["section"] == part]) for part in PARTS},
         "roc": series.roc(sections.get("utility")),
         "calibration": series.calibration(sections.get("utility")),
+        "validity": _misfits(sections.get("validity") or {}),
         "rules": {"cost": None, **sections["rules"]} if sections.get("rules") else None,
         "training": training(manifest),
         "distances": series.distances(sections.get("disclosure")),
@@ -121,6 +122,16 @@ def view(metric: Mapping[str, Any]) -> dict[str, Any]:
     elif metric["section"] == "columns":
         out["floor"] = None  # independent columns have the right distributions
     return out
+
+
+def _misfits(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What of uploaded tables did not fit the real one; None where there is nothing to tell."""
+    told = {
+        "left_out": found.get("left_out") or [],
+        "extra": found.get("extra") or {},
+        "cells": found.get("cells") or [],
+    }
+    return told if told["left_out"] or told["cells"] or any(told["extra"].values()) else None
 
 
 def _columns(columns: Sequence[Mapping[str, Any]], metrics: Mapping[Any, Mapping[str, Any]]) -> list[dict[str, Any]]:
