@@ -75,9 +75,9 @@ class Peer(Core):
             return np.asarray(self.models_[0].predict_proba(inputs), np.float64)
         if self.together_:
             model = self.models_[0]
-            pairs = zip(model.predict_proba(inputs), model.classes_, strict=True)
+            pairs = list(zip(model.predict_proba(inputs), model.classes_, strict=True))
         else:
-            pairs = ((m.predict_proba(inputs), m.classes_) for m in self.models_)
+            pairs = [(m.predict_proba(inputs), m.classes_) for m in self.models_]
         return np.stack([_of_one(p, np.asarray(classes)) for p, classes in pairs], axis=1)
 
     def _model(self, task: Task, rows: int, width: int) -> Any:

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -153,9 +154,7 @@ class _One:
             label = METHODS[method].name(problem.task)
             part = (0.8 * m / len(options.methods), 0.8 / len(options.methods))
             outcomes.append(
-                cross(
-                    method, label, self.make(method), problem, self.folds, lambda k, p=part, n=label: self._say(k, p, n)
-                )  # type: ignore[misc]
+                cross(method, label, self.make(method), problem, self.folds, partial(self._say, part, label))
             )
         order = ranked(outcomes, measure)
         found = differences(order, measure, self.share, problem)
@@ -170,7 +169,12 @@ class _One:
             "classes": list(problem.classes),
             "positive": problem.classes[1] if len(problem.classes) == 2 else None,
             "labels": {t.column.name: t.classes[1] for t in problem.targets if problem.task.several and t.classes},
-            "rows": {"used": len(problem.y), "without_target": problem.without_target, "test": tested.rows},
+            "rows": {
+                "used": len(problem.y),
+                "without_target": problem.without_target,
+                "test": tested.rows,
+                "test_left_out": tested.left_out,
+            },
             "features": list(dict.fromkeys(problem.names)),
             "left_out": [{"column": name, "why": why} for name, why in problem.left_out],
             "folds": {
@@ -201,7 +205,7 @@ class _One:
         }
         return [m for o in order for m in self._metrics(o, floor)], section
 
-    def _say(self, k: int, part: tuple[float, float], label: str) -> None:
+    def _say(self, part: tuple[float, float], label: str, k: int) -> None:
         self._update(part[0] + part[1] * k / len(self.folds), f"{label}, fold {k + 1} of {len(self.folds)}")
 
     def _update(self, fraction: float, message: str) -> None:
@@ -305,9 +309,9 @@ class _One:
 
     def _tested(self, order: Sequence[Outcome], test: Table | None) -> _Tested:
         if test is None:
-            return _Tested(None, {})
+            return _Tested(None, None, {})
         p = self.problem
-        x, y = p.rows(test, "test")
+        x, y, left_out = p.rows(test, "test")
         out = {}
         for outcome in order:
             if outcome.note:
@@ -315,7 +319,7 @@ class _One:
             self._update(0.8, f"{outcome.label}, test rows")
             got = predict(self.make(outcome.method)().fit(p.x, p.y), x, p)
             out[outcome.method] = self._bootstrapped(y, got)
-        return _Tested(len(y), out)
+        return _Tested(len(y), left_out, out)
 
     def _bootstrapped(self, y: Labels, got: Predicted) -> dict[str, dict[str, float | None]]:
         """Scores on the test rows with 95% bootstrap intervals of the measure."""
@@ -341,4 +345,5 @@ class _One:
 @dataclass(frozen=True)
 class _Tested:
     rows: int | None
+    left_out: int | None
     scores: dict[str, dict[str, dict[str, float | None]]]

@@ -59,7 +59,7 @@ def cross_validation(
     classes = strata(y, task, folds)
     if groups is not None:
         _check_groups(groups, folds)
-    if task.classes and not task.several:
+    if classes is not None and not task.several:
         _check_classes(classes, groups, folds)
     out = []
     for repeat in range(repeats):
@@ -90,7 +90,7 @@ def _check_groups(groups: Labels, folds: int) -> None:
         )
 
 
-def _check_classes(classes: Labels | None, groups: Labels | None, folds: int) -> None:
+def _check_classes(classes: Labels, groups: Labels | None, folds: int) -> None:
     counts = np.unique(classes, return_counts=True)[1]
     if (few := int((counts < folds).sum())) > 0:
         raise InvalidInput(
@@ -98,7 +98,7 @@ def _check_classes(classes: Labels | None, groups: Labels | None, folds: int) ->
             hint="Set merge_rare to true (these become one class), ask for fewer folds, or give more rows.",
             errors=[Detail(("options", "folds"), "more folds than rows of a class")],
         )
-    if groups is None or classes is None:
+    if groups is None:
         return
     spread = [len(np.unique(groups[classes == c])) for c in np.unique(classes)]
     if min(spread) < 2:

@@ -34,19 +34,13 @@ class Target:
     merged: bool = False
 
     def codes(self, y: Floats) -> Labels:
-        """Present values -> codes, or numbers (dates in days). Raises InvalidInput for a class that has no code."""
+        """Present values -> codes, -1 for a class that has none; or numbers (dates in days)."""
         if self.values is None:
             return y / DAY if self.column.kind is Kind.DATETIME else y
         order = np.argsort(self.values)
         place = order[np.searchsorted(self.values[order], y).clip(0, len(order) - 1)]
         known = self.values[place] == y
-        if not self.merged and not known.all():
-            raise _of_target(
-                self.column.name,
-                f"holds {len(np.unique(y[~known]))} class(es) in the test rows that the other rows lack",
-                "Set merge_rare to true, or leave these rows out.",
-            )
-        return np.asarray(np.where(known, place, len(self.values)))
+        return np.asarray(np.where(known, place, len(self.values) if self.merged else -1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +68,20 @@ class Problem:
     def title(self) -> str:
         return ", ".join(t.column.name for t in self.targets)
 
-    def rows(self, table: Table, role: str) -> tuple[Floats, Labels]:
-        """Features and targets of another table, read under the same schema. Raises InvalidInput where it has none."""
+    def rows(self, table: Table, role: str) -> tuple[Floats, Labels, int]:
+        """Features and targets of another table, read under the same schema, and how many of its rows were left out:
+        those without a target, or of a class that the first table lacks. Raises InvalidInput where none is left."""
         outcome = read_matrix(table, [t.column for t in self.targets], role)
-        kept = np.flatnonzero((outcome.missing < 0).all(axis=1))
-        if not len(kept):
-            raise InvalidInput(f"No row of the {role} table has a target.", hint="Give rows with known targets.")
-        x = features(read_matrix(table, self.inputs, role).take(kept)).x
-        return x, _coded(self.targets, outcome.take(kept), self.task)
+        y = _coded(self.targets, outcome, self.task)
+        kept = (outcome.missing < 0).all(axis=1)
+        if self.task.classes:
+            kept &= (y >= 0).reshape(len(y), -1).all(axis=1)
+        rows = np.flatnonzero(kept)
+        if not len(rows):
+            raise InvalidInput(
+                f"No row of the {role} table has a target of a known class.", hint="Give rows with known targets."
+            )
+        return features(read_matrix(table, self.inputs, role).take(rows)).x, y[rows], len(table) - len(rows)
 
 
 def read_problem(table: Table, names: Sequence[str], options: CompareOptions) -> Problem:

@@ -166,6 +166,15 @@ def test_a_test_table_takes_no_part_in_the_folds(table: Table) -> None:
         assert got["value"] > 0.6
 
 
+def test_test_rows_of_a_class_that_nobody_learnt_are_left_out_and_counted(table: Table) -> None:
+    old = table.data.column("stage").to_pylist()
+    young = table.take(np.flatnonzero([s != "old" for s in old]))
+    section = compare(young, options(targets=["stage"], learning_curve=False), test=table).sections["comparisons"][0]
+    assert section["classes"] == ["middle", "young"]
+    assert section["rows"]["test"] == len(young)
+    assert section["rows"]["test_left_out"] == sum(s == "old" for s in old)
+
+
 def test_only_the_training_fold_is_balanced(table: Table) -> None:
     for balance in ("weights", "oversample", "undersample"):
         got = compare(table, options(targets=["deaf"], methods=["linear"], balance=balance, learning_curve=False))

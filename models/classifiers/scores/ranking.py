@@ -83,4 +83,4 @@ def _falling(positive: Labels, score: Floats) -> tuple[Floats, Floats]:
     """Positive rows and rows at or above each distinct score, from the highest score down."""
     order = np.argsort(-score, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) if len(order) else order
-    return np.cumsum(np.asarray(positive, dtype=bool)[order])[ends].astype(np.float64), ends + 1.0
+    return np.cumsum(np.asarray(positive, dtype=bool)[order])[ends].astype(np.float64), (ends + 1).astype(np.float64)
