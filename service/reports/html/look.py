@@ -44,16 +44,16 @@ def roc(curve: Facts) -> str:
     for name, class_, xs, ys in curve["lines"]:
         model = name.rpartition(", trained on ")[0]
         twin = next((line for line in curve["lines"] if line[0] == f"{model}, trained on real rows"), None)
-        if "from-synthetic" in class_ and twin:
+        if "dashed" not in class_ and twin:
             gaps += [(at(k / 100, twin[2], twin[3]) - at(k / 100, xs, ys), k / 100, model) for k in range(2, 101)]
     if not gaps:
         return "The nearer a line is to the upper left corner, the better."
     gap, where, model = max(gaps)
     if gap < 0.01:
-        return "Orange should cover blue, and it does."
+        return "Each line should cover its dashed twin, trained on real rows, and it does."
     return (
-        f"Orange should cover blue. The widest gap is {100 * gap:.0f} points, of {model} at a false positive rate "
-        f"of {percent(where, 0)}."
+        f"Each line should cover its dashed twin, trained on real rows. The widest gap is {100 * gap:.0f} points, of "
+        f"{model} at a false positive rate of {percent(where, 0)}."
     )
 
 
@@ -62,7 +62,7 @@ def calibration(curve: Facts) -> str:
     read = [
         (abs(y - x), x, y, name)
         for name, class_, xs, ys in curve["lines"]
-        if "from-synthetic" in class_
+        if "dashed" not in class_
         for x, y in zip(xs, ys, strict=True)
     ]
     if not read:

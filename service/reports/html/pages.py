@@ -10,6 +10,7 @@ from typing import Any
 from models.evaluation.bars import judge
 from models.evaluation.result import Metric
 from service.reports.html import series
+from service.reports.html.attacked import attacked
 from service.reports.html.details import SECTIONS, details
 from service.reports.html.glossary import GLOSSARY, HOW
 from service.reports.html.standing import excess, views, worst_first
@@ -83,6 +84,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "pairs": pairs,
         "pair_rows": pair_rows(pairs),
         **details(sections, seen),
+        **attacked(sections, seen),
         "triples": sections.get("triples") or [],
         "detection": detection,
         "betraying": [{"subject": c["column"], "value": c["auc_alone"]} for c in detection.get("columns") or []],

@@ -9,6 +9,8 @@ from service.reports.html.charts import Line
 
 POINTS = 21
 """Rows of a table behind a curve; the JSON form has every point."""
+MODELS = 3
+"""Whose curves are drawn; the table of scores has all."""
 ROLES = (("synthetic", "Sample"), ("holdout", "Holdout (control)"), ("floor", "Independent"), ("ceiling", "Copying"))
 
 CLASSES = {
@@ -21,18 +23,18 @@ CLASSES = {
 
 
 def _models(utility: Mapping[str, Any] | None, curve: str) -> list[tuple[str, str, Any]]:
-    """(name, classes, data) of the models that have this curve; the second kind of model is dashed."""
-    models = (utility or {}).get("models") or []
-    kinds = list(dict.fromkeys(m["model"] for m in models))
+    """(name, classes, data) of the best MODELS that have this curve: a colour each, dashed where trained on real
+    rows."""
+    models = [m for m in (utility or {}).get("models") or [] if m.get(curve)]
+    kinds = list(dict.fromkeys(m["model"] for m in models))[:MODELS]
     return [
         (
             f"{m['model']}, trained on {'the sample' if m['trained_on'] == 'synthetic' else 'real rows'}",
-            ("from-synthetic" if m["trained_on"] == "synthetic" else "from-real")
-            + (" dashed" if kinds.index(m["model"]) else ""),
+            f"c{kinds.index(m['model'])}" + (" dashed" if m["trained_on"] != "synthetic" else ""),
             m[curve],
         )
         for m in models
-        if m.get(curve)
+        if m["model"] in kinds
     ]
 
 
