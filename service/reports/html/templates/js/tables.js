@@ -56,12 +56,33 @@ const sort = (table, column, descending) => {
     body.append(...keyed.map(([, row]) => row));
   }
 };
+// Of a long table the first rows, until all are asked for or some are sought. Tables in folded parts were asked for.
+const SHOWN = 10;
+const shorten = (table, rows) => {
+  if (rows.length <= SHOWN + 6 || table.closest('details') || table.querySelector('tr.group')) return () => {};
+  let whole = false;
+  const limit = (sought = '') => rowsOf(table).forEach((row, k) => row.classList.toggle('beyond', !whole && !sought && k >= SHOWN));
+  const more = button('', () => {
+    whole = !whole;
+    name();
+    limit();
+  }, { class: 'more' });
+  const name = () => {
+    more.textContent = whole ? `First ${SHOWN} rows` : `All ${rows.length} rows`;
+    more.setAttribute('aria-expanded', String(whole));
+  };
+  name();
+  limit();
+  (table.closest('.scroll') || table).after(more);
+  return limit;
+};
 for (const table of all('main table')) {
   const name = nameOf(table);
   table.dataset.name = name;
   const rows = rowsOf(table);
   const tools = make('div', { class: 'tools' });
   const title = table.caption ? words(table.caption) : name;
+  const limit = shorten(table, rows);
   if (rows.length > 1 && !all('[colspan]', table).some(cell => !cell.closest('.group'))) {
     all('thead th', table).forEach((head, k) => {
       if (head.classList.contains('drawn')) return;
@@ -71,6 +92,7 @@ for (const table of all('main table')) {
         for (const other of all('thead th', table)) other.removeAttribute('aria-sort');
         head.setAttribute('aria-sort', descending ? 'descending' : 'ascending');
         sort(table, k, descending);
+        limit();
       }, { class: 'sort' });
       press.append(...head.childNodes);
       head.append(press);
@@ -85,6 +107,7 @@ for (const table of all('main table')) {
         row.hidden = !row.textContent.toLowerCase().includes(sought);
         left += row.hidden ? 0 : 1;
       }
+      limit(sought);
       said.textContent = `${left} of ${rows.length} rows`;
     });
     tools.append(field);
