@@ -62,6 +62,14 @@ class Unusable(InvalidInput, ValueError):
     """Rows or options that cannot be learnt from; a ValueError too, which scikit-learn's tools expect."""
 
 
+class NoProbabilities(InvalidInput, AttributeError):
+    """Probabilities of a regression; an AttributeError too, so that scikit-learn's tools find no such method."""
+
+
+class Probabilities(Protocol):
+    def __call__(self, x: Floats) -> Floats: ...
+
+
 class Core(BaseEstimator):  # type: ignore[misc]
     """Base of the core's estimators: tells scikit-learn's tools by `task` whether this is a classifier."""
 

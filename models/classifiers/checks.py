@@ -42,7 +42,7 @@ def checked(
         check_rows(x, y, task)
     with _in_our_words("weights"):
         weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
-    if not weights.sum() > 0:
+    if not weights.sum() > 0:  # older releases of scikit-learn let it pass
         raise Unusable("All rows weigh nothing.", hint="Give at least one row a weight above 0.")
     return x, y, weights
 
@@ -79,4 +79,6 @@ def _in_our_words(what: str) -> Iterator[None]:
             raise Unusable(
                 f"The {what} hold missing values or infinity. {text}", hint=f"Drop rows without finite {what} first."
             ) from None
+        if "Expected 2D" in text:
+            raise Unusable("The features are not (rows, columns). Reshape your data.", hint="Give a table.") from None
         raise Unusable(f"The {what} cannot be used. {text}", hint="See the message for what was expected.") from None

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
+from models.classifiers.embeddings import Embedding
 from models.classifiers.layers import Beside
 from models.classifiers.mlp import MLP
 from models.classifiers.network import convolution
-from models.classifiers.plan import Plan
 from models.errors import InvalidInput
 
 
@@ -90,9 +89,12 @@ class Conv1D(MLP):
         self.kernel = kernel
         self.pool = pool
 
-    def _front(self, inputs: Tensor, plan: Plan) -> tuple[list[nn.Module], int]:
+    def _embedding(self, inputs: Tensor) -> Embedding:
+        return None
+
+    def _front(self, layer: Embedding) -> tuple[list[nn.Module], int]:
         chosen = self._chosen()
-        width = inputs.shape[1]
+        width = self.preparation_.width
         layers, features = convolution(
             self.channels,
             len(chosen) // self.channels,
@@ -101,9 +103,9 @@ class Conv1D(MLP):
             self.pool,
             self.activation,
             batch_norm=self.batch_norm,
-            members=plan.members,
+            members=self.plan_.members,
         )
-        return [Beside(nn.Sequential(*layers), torch.from_numpy(chosen), width)], features + width - len(chosen)
+        return [Beside(nn.Sequential(*layers), chosen, width)], features + width - len(chosen)
 
     def _chosen(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Places of the ordered features among the prepared inputs, where the numbers stand first."""

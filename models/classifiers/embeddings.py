@@ -77,7 +77,10 @@ class Periodic(nn.Module):
         return torch.cat([x, mixed.flatten(-2)], dim=-1)
 
 
-def embedding(kind: str, inputs: Tensor, numbers: int, bins: int, members: int) -> Piecewise | Periodic | None:
+Embedding = Piecewise | Periodic | None
+
+
+def embedding(kind: str, inputs: Tensor, numbers: int, bins: int, members: int) -> Embedding:
     """The layer of this kind for training inputs (N, I), None where it would add nothing. Raises InvalidInput."""
     if kind not in NUMBERS:
         raise InvalidInput(f"Numbers as {kind!r} are not known.", hint=f"One of {', '.join(NUMBERS)}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -163,16 +162,3 @@ def _numbers(task: Task, y: Floats, loss: Loss, output: str | None, target: str)
     elif target == "minmax":
         center, scale = seen.min(axis=0), np.ptp(seen, axis=0)
     return Goal(task, loss, layer, y.shape[1], target, center=center, scale=np.where(scale > 0, scale, 1.0))
-
-
-def goal_to_json(goal: Goal) -> dict[str, Any]:
-    return {
-        "task": goal.task.value,
-        "loss": goal.loss.name,
-        "layer": goal.layer,
-        "outputs": goal.outputs,
-        "target": goal.target,
-        "smoothing": goal.smoothing,
-        "center": None if goal.center is None else goal.center.tolist(),
-        "scale": None if goal.scale is None else goal.scale.tolist(),
-    }

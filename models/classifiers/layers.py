@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -105,16 +107,14 @@ class Windows(nn.Module):
 class Beside(nn.Module):
     """Some inputs through `path`, the others as they are behind them: (M, B, I) -> (M, B, features + rest)."""
 
-    def __init__(self, path: nn.Module, chosen: Tensor, inputs: int) -> None:
-        """chosen: places of the inputs that go through the path, in its order, int64."""
+    def __init__(self, path: nn.Module, chosen: npt.NDArray[np.int64], inputs: int) -> None:
+        """chosen: places of the inputs that go through the path, in its order."""
         super().__init__()
         self.path = path
         self.chosen: Tensor
         self.rest: Tensor
-        self.register_buffer("chosen", chosen)
-        left = torch.ones(inputs, dtype=torch.bool)
-        left[chosen] = False
-        self.register_buffer("rest", left.nonzero()[:, 0])
+        self.register_buffer("chosen", torch.from_numpy(chosen))
+        self.register_buffer("rest", torch.from_numpy(np.setdiff1d(np.arange(inputs), chosen)))
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.path(x.index_select(-1, self.chosen))

@@ -11,10 +11,10 @@ import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
-from models.classifiers.base import Core, Floats, Labels, Task
+from models.classifiers.base import Core, Floats, Labels, NoProbabilities, Probabilities, Task
 from models.classifiers.batches import Rows
 from models.classifiers.checks import checked, checked_inputs
-from models.classifiers.embeddings import embedding
+from models.classifiers.embeddings import Embedding, embedding
 from models.classifiers.goals import Goal, goal_of
 from models.classifiers.network import perceptron
 from models.classifiers.plan import Plan, plan_of
@@ -119,7 +119,7 @@ class MLP(Core):
         generator = torch.Generator().manual_seed(self.seed)
         with torch_alone(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            self.net_ = self._network(data.inputs, self.goal_.outputs)
+            self.net_ = self._network(self._embedding(data.inputs))
             self.history_ = train(
                 self.net_, self.goal_.cost, data, first, held, self.plan_.recipe(self), generator, self.goal_.score
             )
@@ -136,7 +136,7 @@ class MLP(Core):
         data, first, _ = probe._begin(x, y, None)
         with torch_alone(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            net = probe._network(data.inputs, probe.goal_.outputs)
+            net = probe._network(probe._embedding(data.inputs))
             generator = torch.Generator().manual_seed(self.seed)
             return rate_test(net, probe.goal_.cost, data, first, probe.plan_.recipe(probe), generator, low, high, steps)
 
@@ -148,10 +148,12 @@ class MLP(Core):
             return np.asarray(self.classes_[out.argmax(axis=1)])
         return out if task.several else np.asarray(out[:, 0])
 
-    def predict_proba(self, x: Floats) -> Floats:
+    @property
+    def predict_proba(self) -> Probabilities:
+        """As Estimator.predict_proba. A property, so that scikit-learn's tools see that a regression has none."""
         if not Task(self.task).classes:
-            raise InvalidInput("A regression has no class probabilities.", hint="Use predict.")
-        return self._predict(x)
+            raise NoProbabilities("A regression has no class probabilities.", hint="Use predict.")
+        return self._predict
 
     def summary(self) -> str:
         """Layers, shapes of their outputs and numbers of parameters, as a table."""
@@ -200,14 +202,14 @@ class MLP(Core):
         first, held = self._split(goals, task)
         return data, first, held
 
-    def _network(self, inputs: Tensor, outputs: int) -> nn.Sequential:
-        """A new network for prepared training inputs (N, I)."""
+    def _network(self, layer: Embedding) -> nn.Sequential:
+        """A new network. layer: what numbers are embedded by."""
         plan = self.plan_
-        first, width = self._front(inputs, plan)
+        first, width = self._front(layer)
         return perceptron(
             width,
             plan.hidden,
-            outputs,
+            self.goal_.outputs,
             self.activation,
             plan.dropout,
             batch_norm=self.batch_norm,
@@ -215,10 +217,15 @@ class MLP(Core):
             first=first,
         )
 
-    def _front(self, inputs: Tensor, plan: Plan) -> tuple[list[nn.Module], int]:
+    def _embedding(self, inputs: Tensor) -> Embedding:
+        """What numbers are embedded by, for prepared training inputs (N, I)."""
+        plan = self.plan_
+        return embedding(plan.numbers, inputs, self._numbers(), plan.bins, plan.members)
+
+    def _front(self, layer: Embedding) -> tuple[list[nn.Module], int]:
         """Layers before the hidden ones, and how many features they give."""
-        layer = embedding(plan.numbers, inputs, self._numbers(), plan.bins, plan.members)
-        return ([layer], inputs.shape[1] + layer.added) if layer else ([], inputs.shape[1])
+        width = self.preparation_.width
+        return ([layer], width + layer.added) if layer else ([], width)
 
     def _numbers(self) -> int:
         """How many of the prepared inputs, from the first on, are numbers."""

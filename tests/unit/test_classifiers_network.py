@@ -89,7 +89,7 @@ def test_convolution_and_pooling_equal_torchs(kernel: int) -> None:
 def test_columns_become_steps_channel_by_channel() -> None:
     x = torch.arange(6.0).view(1, 1, 6)
     assert Windows(2)(x).tolist() == [[[[0, 3], [1, 4], [2, 5]]]]
-    beside = Beside(nn.ReLU(), torch.tensor([4, 1]), 6)
+    beside = Beside(nn.ReLU(), np.array([4, 1]), 6)
     assert beside(-x).tolist() == [[[0, 0, 0, -2, -3, -5]]]
 
 
