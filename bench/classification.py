@@ -53,7 +53,11 @@ CASES = {
     "insurance": Case("insurance/insurance.csv.gz", {"targets": ["charges"]}),
     "national2019": Case(
         "nist_acs/national2019.csv.gz",
-        {"targets": [DISABILITIES, "OWN_RENT", ["PINCP", "POVPIP"]], "ignore": ["PINCP_DECILE", "PWGTP", "WGTP"]},
+        {
+            "targets": [DISABILITIES, "OWN_RENT", ["PINCP", "POVPIP"]],
+            "ignore": ["PINCP_DECILE", "PWGTP", "WGTP"],
+            "rows": 4_000,
+        },
     ),
 }
 
