@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.comparison.options import CompareOptions
 from models.errors import Detail, InvalidInput
+from models.evaluation.analyses.requests import analyses_from_json, check_analyses
 from models.evaluation.options import COLUMNS, EvaluationOptions
 from models.schema import Schema, schema_from_json
 from service.db.tables import Dataset
@@ -180,6 +181,7 @@ def evaluation_options(raw: Mapping[str, Any], schema: Schema) -> dict[str, Any]
     options = EvaluationOptions.from_json(raw)
     for name in COLUMNS:
         _check_columns(name, getattr(options, name), [c.name for c in schema.modelled])
+    check_analyses(analyses_from_json(options.to_json()["analyses"]), schema.modelled)
     return {"evaluation": options.to_json()}
 
 

@@ -58,7 +58,11 @@ def test_an_evaluation_of_uploads_from_request_to_report(
     client: TestClient, database: Database, table: Callable[..., str]
 ) -> None:
     real, made, held = table(), table(rows=70), table("age", "sex", rows=50)
-    evaluation = {"rows": 500, "sensitive": ["sex"], "analyses": [{"formula": "age ~ sex"}]}
+    evaluation = {
+        "rows": 500,
+        "sensitive": ["sex"],
+        "analyses": [{"kind": "table", "columns": ["sex"], "statistic": "count"}],
+    }
     body = {"real": real, "synthetic": made, "holdout": held, "target": "sex", "evaluation": evaluation, "seed": 3}
     answer = post(client, "evaluate", **body)
     assert answer.status_code == 202, answer.text
@@ -115,6 +119,7 @@ def test_a_comparison_on_a_sample(client: TestClient, database: Database, mine: 
     assert client.get(f"/v1/reports/{result['report_id']}").json()["sample"]["row_count"] == 500
 
 
+HATS = {"kind": "regression", "formula": "age ~ hat"}
 WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("evaluate", {}, "invalid_input", "sample, or of `synthetic` against `real`"),
     ("evaluate", {"real": "R"}, "invalid_input", "sample, or of `synthetic` against `real`"),
@@ -130,6 +135,8 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("evaluate", {"real": "R", "synthetic": "PART", "target": "sex"}, "invalid_input", "not in all tables"),
     ("evaluate", {"real": "R", "synthetic": "M", "evaluation": {"hats": 2}}, "invalid_input", "'hats'"),
     ("evaluate", {"real": "R", "synthetic": "M", "evaluation": {"known": ["hat"]}}, "invalid_input", "'hat'"),
+    ("evaluate", {"real": "R", "synthetic": "M", "evaluation": {"analyses": [{}]}}, "invalid_input", "kind"),
+    ("evaluate", {"real": "R", "synthetic": "M", "evaluation": {"analyses": [HATS]}}, "invalid_input", "hat"),
     ("evaluate", {"real": "R", "synthetic": "ds_none"}, "not_found", "no such dataset"),
     ("evaluate", {"real": "R", "synthetic": "NEW"}, "dataset_pending", "still being read"),
     ("compare", {"targets": ["sex"]}, "invalid_input", "`dataset_id` or `sample_id`"),

@@ -15,6 +15,7 @@ from populace import Client
 from populace.cli import app
 from populace.comparison import comparison_table
 from populace.records import Report
+from populace.scorecard import scorecard
 
 run = CliRunner().invoke
 SCORES = {
@@ -187,3 +188,35 @@ def test_comparison_table() -> None:
     assert svm.endswith("too many rows")
     assert majority.split() == ["majority", "class", "0.6", "0.5"]
     assert lines[6] == "Forest predicts rich best."
+
+
+def test_scorecard_shows_the_headline_and_the_verdict() -> None:
+    row = {"subject": "", "value": 0.5, "ceiling": 0.4, "holdout": 0.45, "floor": 9.0, "note": "", "goal": 0.0}
+    metrics = (
+        {**row, "name": "shape", "direction": "lower", "bar": 0.6, "status": "pass"},
+        {**row, "name": "shape", "subject": "age", "direction": "lower"},
+        {**row, "name": "dcr_share", "direction": "target", "goal": 0.5},
+        {**row, "name": "utility_auc", "subject": "mlp", "value": None, "note": "no target", "direction": "higher"},
+    )
+    plain = scorecard(Report(id="r", metrics=metrics)).splitlines()
+    assert [line.split()[0] for line in plain] == ["figure", "shape", "dcr_share"]
+    assert plain[1].split() == ["shape", "0.5", "0.6", "0.45", "0.4", "9", "lower", "pass"]
+    assert plain[2].endswith("near 0.5")
+    sections = {
+        "scorecard": {"headline": [{"name": "utility_auc", "subject": "mlp"}, {"name": "shape", "subject": ""}]},
+        "verdict": {"summary": "Fine.", "problems": [{"text": "Age is off.", "try": "Train longer."}]},
+        "validity": {
+            "left_out": [{"column": "pay", "lacking": ["synthetic"]}],
+            "cells": [{"table": "holdout", "column": "job", "what": "no numbers", "cells": 3, "of": 9, "distinct": 1}],
+        },
+    }
+    lines = scorecard(Report(id="r", metrics=metrics, sections=sections)).splitlines()
+    assert lines[1].startswith("utility_auc (mlp)")
+    assert lines[1].endswith("no target")
+    assert lines[2].startswith("shape")
+    assert lines[3:] == [
+        "Not compared: pay (not in synthetic).",
+        "holdout, column job: 3 of 9 cells are no numbers.",
+        "Fine.",
+        "- Age is off. Train longer.",
+    ]
