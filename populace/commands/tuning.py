@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,16 @@ Objective = Annotated[
     str | None,
     typer.Option(help="What trials are judged by: detection (the default), utility (needs --target) or likelihood."),
 ]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="Search the options of this method in place of a training's: mlp, conv1d, linear, knn, tree, forest, "
+        "boosting, svm; needs --target."
+    ),
+]
+SearchBy = Annotated[
+    Literal["bayes", "random", "grid"] | None, typer.Option(help="With --method: how to search; by default bayes.")
+]
 
 
 def tune(
@@ -26,6 +36,8 @@ def tune(
     max_time: Annotated[str | None, typer.Option(help="Try no more after this long, e.g. 90s, 10m, 1h30m.")] = None,
     objective: Objective = None,
     target: Target = None,
+    method: Method = None,
+    search: SearchBy = None,
     space: Annotated[
         Path | None,
         typer.Option(help="JSON file of what is tried: {option: {low, high, log} or [values]}.", exists=True),
@@ -62,6 +74,8 @@ def tune(
             max_time=limit,
             objective=objective,
             target=target,
+            method=method,
+            search=search,
             space=None if space is None else read_json(space),
             options=parse_options(option or ()),
             seed=seed,
@@ -98,6 +112,9 @@ def show_trials(result: Mapping[str, Any]) -> None:
     """The trials of a search that has ended, for people."""
     for line in trials_table(result["trials"], result["best"], result["score"]).splitlines():
         say(line)
+    if result.get("method"):
+        say(str(result["verdict"]))
+        return
     rows, real = result["rows"], result["real"]
     known = "" if real is None else f" Real rows read {real:.4g}."
     if result.get("error") is not None:

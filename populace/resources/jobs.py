@@ -200,6 +200,8 @@ class Jobs(Resource[Job]):
         max_time: float | None = None,
         objective: str | None = None,
         target: str | None = None,
+        method: str | None = None,
+        search: str | None = None,
         space: Mapping[str, Any] | None = None,
         validation: float | None = None,
         options: Mapping[str, Any] | None = None,
@@ -212,7 +214,9 @@ class Jobs(Resource[Job]):
 
         trials, max_time (seconds): the budget. objective: detection, utility (needs a target) or likelihood. space: by
         option a list of values or {"low", "high", "log"}. validation: share of the training rows to judge by. options:
-        what all trials share. The job's result holds `options` (the best) and `trials`.
+        what all trials share. The job's result holds `options` (the best) and `trials`. method: search the options of
+        this method of classification or regression instead (target is then needed, objective and holdout are not
+        taken), by search "bayes" (None), "random" or "grid"; the result then has a `report_id`, too.
         """
         spec = given(
             kind="tune",
@@ -221,6 +225,8 @@ class Jobs(Resource[Job]):
             max_time=max_time,
             objective=objective,
             target=target,
+            method=method,
+            search=search,
             space=None if space is None else dict(space),
             validation=validation,
             options=dict(options) if options else None,

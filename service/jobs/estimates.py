@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from service.jobs.resolved import Resolved
 from service.jobs.schemas import Estimates
@@ -48,6 +50,8 @@ def estimate(job: Resolved) -> Estimates:
         options = job.spec["options"]
         seconds += min(_training(job), options.get("max_time") or math.inf) + EVALUATION * _work(job)
         factor = SINGLE if options.get("model") == "ctgan" else FITTED
+    elif job.kind == "tune" and job.spec.get("method"):
+        seconds += min(job.spec["trials"] * _fits(job, job.spec["options"]), job.spec["max_time"] or math.inf)
     elif job.kind == "tune":
         seconds += min(job.spec["trials"] * _work(job), job.spec["max_time"] or math.inf)
     elif job.kind == "compare":
@@ -78,9 +82,14 @@ def _work(job: Resolved) -> float:
 def _comparison(job: Resolved) -> float:
     """Seconds of all fits of all folds; of a table of more rows than the options allow, as many as they allow."""
     options = job.spec["options"]
+    return len(options["targets"]) * len(options["methods"]) * _fits(job, options)
+
+
+def _fits(job: Resolved, options: Mapping[str, Any]) -> float:
+    """Seconds of one method for one target, on all folds; a search may judge by one part of the rows instead."""
     rows = min(job.table_rows or job.rows, options["rows"])
-    fits = len(options["targets"]) * len(options["methods"]) * options["folds"] * options["repeats"]
-    return float(fits * FIT_SECONDS * math.pow(rows * job.columns / 10_000, FIT_POWER))
+    folds = 1 if options.get("validation") else options["folds"] * options["repeats"]
+    return float(folds * FIT_SECONDS * math.pow(rows * job.columns / 10_000, FIT_POWER))
 
 
 def _training(job: Resolved) -> float:

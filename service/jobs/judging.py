@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
 from models.comparison.options import CompareOptions
+from models.comparison.search_options import SearchOptions
 from models.errors import Detail, InvalidInput
 from models.evaluation.analyses.requests import analyses_from_json, check_analyses
 from models.evaluation.options import COLUMNS, EvaluationOptions
@@ -15,10 +16,18 @@ from models.schema import Schema, schema_from_json
 from service.db.tables import Dataset
 from service.jobs import repository
 from service.jobs.resolved import Resolved, check_target, check_varies, chosen_seed, drawn_sample, ready_dataset
-from service.jobs.schemas import CompareRequest, EvaluateRequest
+from service.jobs.schemas import CompareRequest, EvaluateRequest, TuneRequest
 
 LEAST_ROWS = 20
 """Of a table that is judged, or that judges: of fewer rows every figure is chance."""
+
+
+class Belongs(NamedTuple):
+    """Ids of what a job works on, in the order of Resolved."""
+
+    dataset_id: str
+    synthesizer_id: str | None = None
+    sample_id: str | None = None
 
 
 def evaluated(session: Session, tenant_id: str, request: EvaluateRequest) -> Resolved:
@@ -125,12 +134,12 @@ def compared(session: Session, tenant_id: str, request: CompareRequest) -> Resol
     spec: dict[str, Any] = {}
     if request.sample_id is not None:
         sample = drawn_sample(session, tenant_id, request.sample_id, "compare on")
-        spec["sample_id"], raw, rows = sample.id, sample.schema, sample.row_count
-        belongs = {"sample_id": sample.id, "synthesizer_id": sample.synthesizer_id, "dataset_id": sample.dataset_id}
+        raw, rows, spec["sample_id"] = sample.schema, sample.row_count, sample.id
+        belongs = Belongs(sample.dataset_id, sample.synthesizer_id, sample.id)
     else:
         dataset = ready_dataset(session, tenant_id, str(request.dataset_id))
-        spec["dataset_id"], raw, rows = dataset.id, dataset.schema, dataset.row_count or 0
-        belongs = {"dataset_id": dataset.id}
+        raw, rows, spec["dataset_id"] = dataset.schema or {}, dataset.row_count or 0, dataset.id
+        belongs = Belongs(dataset.id)
     _enough("compared", rows)
     schema = schema_from_json(raw)
     seed = chosen_seed(request.seed)
@@ -148,7 +157,7 @@ def compared(session: Session, tenant_id: str, request: CompareRequest) -> Resol
             )
         spec |= {"test": test.id, "test_schema": test.schema}
         rows += test.row_count or 0
-    return Resolved("compare", spec, rows, len(schema.columns), table_rows=rows, **belongs)
+    return Resolved("compare", spec, rows, len(schema.columns), *belongs, table_rows=rows)
 
 
 def _compare_options(request: CompareRequest, schema: Schema, seed: int) -> CompareOptions:
@@ -158,13 +167,53 @@ def _compare_options(request: CompareRequest, schema: Schema, seed: int) -> Comp
         if name in request.options:
             raise _misuse(name, f"`options` may not name {name}: give `{name}` beside `options`.")
     options = CompareOptions.from_json({**request.options, **given})
+    _check_compared(options, schema)
+    return options
+
+
+def _check_compared(options: CompareOptions, schema: Schema) -> None:
+    """That the table has the columns, and targets that vary."""
     for target in (name for group in options.targets for name in group):
         check_varies(target, schema)
     named = {"groups": [options.groups] if options.groups else []}
     named |= {k: list(getattr(options, k) or ()) for k in ("features", "ignore", "ordered")}
     for option, names in named.items():
         _check_columns(option, names, schema.names)
-    return options
+
+
+def searched(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:
+    """A search of a method's options. Raises NotFound, Conflict, InvalidInput."""
+    for name in ("objective", "holdout"):
+        if name in request.model_fields_set:
+            raise _misuse(name, f"`{name}` is of a search of training options, not of a method's: leave it out.")
+    if request.target is None:
+        raise _misuse("target", "A search of a method's options needs a target: name the column to predict.")
+    dataset = ready_dataset(session, tenant_id, request.dataset_id)
+    rows = dataset.row_count or 0
+    _enough("searched", rows)
+    schema = schema_from_json(dataset.schema)
+    seed = chosen_seed(request.seed)
+    given: dict[str, Any] = {"targets": [request.target], "method": request.method, "seed": seed}
+    given |= {k: v for k in ("search", "space", "max_time") if (v := getattr(request, k)) is not None}
+    given |= {k: getattr(request, k) for k in ("trials", "validation") if k in request.model_fields_set}
+    for name in given:
+        if name in request.options:
+            raise _misuse(name, f"`options` may not name {name}: give `{name.replace('targets', 'target')}` beside it.")
+    options = SearchOptions.from_json({**request.options, **given})
+    _check_compared(options.compare, schema)
+    spec = {
+        "dataset_id": dataset.id,
+        "target": request.target,
+        "method": request.method,
+        "trials": options.trials,
+        "max_time": options.max_time,
+        "options": options.to_json(),
+        "seed": seed,
+        "name": request.name,
+        "schema": dataset.schema,
+        "schema_version": dataset.schema_version,
+    }
+    return Resolved("tune", spec, rows, len(schema.columns), dataset_id=dataset.id)
 
 
 def _read(options: CompareOptions, schema: Schema) -> set[str]:

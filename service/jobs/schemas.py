@@ -120,7 +120,8 @@ class CompareRequest(_Request):
 
 
 class TuneRequest(_Request):
-    """Search training options; the trials are judged on rows held out inside the training part."""
+    """Search training options; the trials are judged on rows held out inside the training part. With `method`, search
+    the options of a method of classification or regression."""
 
     kind: Literal["tune"]
     dataset_id: str
@@ -138,7 +139,9 @@ class TuneRequest(_Request):
     space: dict[str, Any] | None = Field(
         None, description="By option: {low, high, log?} or a list of values. Default: around the defaults."
     )
-    options: dict[str, Any] = Field({}, description="Training options that all trials share.")
+    options: dict[str, Any] = Field({}, description="Training options that all trials share; of the comparison's.")
+    method: str | None = Field(None, description="mlp, conv1d, linear, knn, tree, forest, boosting or svm.")
+    search: Literal["bayes", "random", "grid"] | None = Field(None, description="With `method`. Default: bayes.")
     seed: Seed | None = None
     holdout: float = Field(0.1, ge=0.0, le=0.5, allow_inf_nan=False, description="Share of rows left out altogether.")
     name: str | None = Field(None, max_length=200)

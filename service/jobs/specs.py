@@ -17,7 +17,7 @@ from models.rules import check_conditions
 from models.schema import Schema, schema_from_json
 from models.tuning.options import TuneOptions
 from service.db.tables import Dataset, Synthesizer
-from service.jobs.judging import compared, evaluated, evaluation_options
+from service.jobs.judging import compared, evaluated, evaluation_options, searched
 from service.jobs.resolved import Resolved, check_target, chosen_seed, ready_dataset
 from service.jobs.schemas import (
     CompareRequest,
@@ -42,7 +42,7 @@ def resolve(session: Session, tenant_id: str, request: JobRequest, settings: Set
     if isinstance(request, SampleRequest):
         return _sample(session, tenant_id, request, settings)
     if isinstance(request, TuneRequest):
-        return _tune(session, tenant_id, request)
+        return _tune(session, tenant_id, request) if request.method is None else searched(session, tenant_id, request)
     if isinstance(request, CompareRequest):
         return compared(session, tenant_id, request)
     return evaluated(session, tenant_id, request)
@@ -109,6 +109,9 @@ def _public_rows(session: Session, dataset: Dataset, privacy: plans.Planned | No
 
 
 def _tune(session: Session, tenant_id: str, request: TuneRequest) -> Resolved:
+    if request.search is not None:
+        what = "belongs to `method`"
+        raise InvalidInput(f"`search` {what}.", hint="Name a method.", errors=[Detail(("body", "search"), what)])
     dataset = ready_dataset(session, tenant_id, request.dataset_id)
     schema = schema_from_json(dataset.schema)
     check_target(request.target, schema)

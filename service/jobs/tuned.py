@@ -39,6 +39,12 @@ def tuned_options(session: Session, tenant_id: str, request: SynthesizeRequest) 
     job = repository.get(session, tenant_id, request.options_from)
     if job is None or job.kind != "tune":
         raise NotFound("There is no such tune job.", hint="GET /v1/jobs?kind=tune lists them.")
+    if job.spec.get("method"):
+        raise InvalidInput(
+            f"That job searched options of method {job.spec['method']}, not of a training.",
+            hint="Name a tune job without `method`.",
+            errors=[Detail(("body", "options_from"), "is of another search")],
+        )
     if job.state != "succeeded" or job.result is None:
         raise Conflict(
             f"The tune job is {job.state}.", hint=f"Wait until it has succeeded: GET /v1/jobs/{job.id}?wait=60."

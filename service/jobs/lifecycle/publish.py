@@ -151,7 +151,8 @@ def _report_of_tables(
 
 
 def _tune(session: Session, job: Job, outcome: Mapping[str, Any], blobs: Mapping[str, str]) -> dict[str, Any]:
-    return {"dataset_id": job.dataset_id, **outcome["tuning"]}
+    made = _report_of_tables(session, job, outcome, kind="comparison") if "evaluation" in outcome else {}
+    return {"dataset_id": job.dataset_id, **made, **outcome["tuning"]}
 
 
 def _add_sample(
