@@ -148,7 +148,7 @@ FIGURES = {
     "broken": ("rules", "functions", "impossible"),
     "independent": ("trend", "vanished"),
     "invented": ("invented",),
-    "thinned": ("subgroup_size",),
+    "thinned": ("subgroup_size", "crossing_size"),
 }
 """The figures that each defect is told by."""
 DEFECTS = {
@@ -158,7 +158,7 @@ DEFECTS = {
         Defect("moved", ("occupation",), codes=("?",)),
         Defect("copied", share=0.05),
         Defect("broken", ("education-num", "education"), share=0.05),
-        Defect("independent", ("race", "native-country", "sex", "income")),
+        Defect("independent", ("race", "native-country", "sex", "income", "relationship")),
         Defect("invented", ("race", "hours-per-week"), share=0.5),
         Defect("thinned", ("race", "sex"), share=0.6, label="Black|Female"),
     ),

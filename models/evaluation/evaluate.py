@@ -60,14 +60,16 @@ def evaluate(
     options: EvaluationOptions | None = None,
     progress: Progress = SILENT,
     disclosed: tuple[Table, Table] | None = None,
+    private: bool = False,
 ) -> Evaluation:
     """Metrics of a sample against the real table, each with its yardsticks, and the data of charts and tables.
 
     real: the rows that the synthesizer was trained on; holdout: real rows it never saw (may be empty: what needs a
     control group is then unavailable); synthetic: the sample. Columns are read under the real table's schema. target:
     column for the utility. disclosed: training rows and holdout that disclosure is measured against, where `real` and
-    `holdout` are only parts of them. Equal arguments give equal figures. Raises InvalidInput for an unknown target,
-    absent columns or an empty table, InvalidSchema where a cell does not fit, Cancelled when asked to stop.
+    `holdout` are only parts of them. private: what to try is said for a differentially private synthesizer. Equal
+    arguments give equal figures. Raises InvalidInput for an unknown target, absent columns or an empty table,
+    InvalidSchema where a cell does not fit, Cancelled when asked to stop.
     """
     options = options or EvaluationOptions()
     began = time.perf_counter()
@@ -115,7 +117,11 @@ def evaluate(
         sizes.update(got.sizes)
     rows = {"real": len(real), "holdout": len(holdout), "synthetic": len(synthetic)}
     metrics = judge(_unique(metrics), {"sample_sizes": sizes, "rows": rows})
-    sections = {"verdict": verdict(metrics, [c.name for c in modelled]), "scorecard": scorecard(metrics), **sections}
+    sections = {
+        "verdict": verdict(metrics, [c.name for c in modelled], private=private),
+        "scorecard": scorecard(metrics),
+        **sections,
+    }
     progress.update(1.0, "evaluated")
     meta = {
         "rows": rows,

@@ -12,8 +12,11 @@ from models.evaluation.result import Metric
 BANDS = ("slight", "clear", "grave")
 CLEAR, GRAVE = 0.25, 1.0
 """Severities from which on a problem is clear, and grave."""
+WORST = 3.0
+"""No problem counts as graver."""
 
-INVENTED, DOMAIN, LOST, GONE, BROKEN, GROUP, RELATION, SHAPE, INSIDE, COPIED, RISK, EFFECT = range(12)
+INVENTED, DOMAIN, LOST, GONE, BROKEN, GROUP, SHAPE, INSIDE, COPIED, RISK, EFFECT = range(11)
+RELATION = GROUP
 """What a problem is about, the most telling first: it explains those after it that concern the same columns. COPIED
 explains RISK, and neither anything else; EFFECT comes of the others."""
 
@@ -83,19 +86,22 @@ class Kind:
 KINDS = {
     "invented": Kind(INVENTED, 0.2, "An association was invented: {subject}", RELATIONS),
     "invalid": Kind(DOMAIN, 0.05, "Values that the real table does not know: {subject}", CATEGORIES),
-    "coverage": Kind(DOMAIN, 0.2, "Categories are absent: {subject}", CATEGORIES),
+    "coverage": Kind(DOMAIN, 0.02, "Categories are absent: {subject}", CATEGORIES),
     "range": Kind(DOMAIN, 0.05, "Values outside the real range: {subject}", COLUMN),
     "missing": Kind(GONE, 0.1, "The share of missing values is off: {subject}", MISSING),
-    "missing_patterns": Kind(GONE, 0.2, "Values are missing together that are not in the real table", MISSING),
+    "missing_patterns": Kind(GONE, 0.2, "Values are missing together that are not so in the real table", MISSING),
     "missing_dependence": Kind(GONE, 0.2, "Values are missing for the wrong rows: {subject}", MISSING),
     "rules": Kind(BROKEN, 0.05, "A rule is broken: {subject}", RULES),
     "functions": Kind(BROKEN, 0.1, "A fixed relation is broken: {subject}", RULES),
     "impossible": Kind(BROKEN, 0.05, "Combinations that no real row has: {subject}", RULES),
     "subgroup_size": Kind(GROUP, 0.5, "A subgroup has the wrong size: {subject}", GROUPS),
+    "crossing_size": Kind(GROUP, 0.5, "A crossing of two groups has the wrong size: {subject}", GROUPS),
     "trend": Kind(RELATION, 0.3, "The relation of {subject} is off", RELATIONS),
     "vanished": Kind(RELATION, 0.2, "An association has vanished: {subject}", RELATIONS),
     "shape": Kind(SHAPE, 0.15, "The distribution of {subject} is off", COLUMN),
     "dates": Kind(SHAPE, 0.15, "The dates of {subject} are off", COLUMN),
+    "text_missing": Kind(GONE, 0.2, "Texts are missing too often or too rarely: {subject}", MISSING),
+    "identifier_repeats": Kind(DOMAIN, 0.05, "Identifiers repeat: {subject}", COLUMN),
     "text_length": Kind(SHAPE, 0.15, "The lengths of the texts of {subject} are off", COLUMN),
     "weighted_shape": Kind(SHAPE, 0.15, "The weighted distribution of {subject} is off", COLUMN),
     "weighted_mean": Kind(SHAPE, 0.3, "The weighted mean of {subject} is off", COLUMN),
@@ -126,13 +132,29 @@ KINDS = {
 BY_SECTION = {
     "columns": Kind(SHAPE, 0.15, "{name} is off: {subject}", COLUMN),
     "pairs": Kind(EFFECT, 0.3, "{name} is off: {subject}", RELATIONS),
-    "details": Kind(INSIDE, 0.3, "{name} is off: {subject}", RELATIONS),
+    "coverage": Kind(DOMAIN, 0.05, "{name} is off: {subject}", CATEGORIES),
+    "missingness": Kind(GONE, 0.2, "{name} is off: {subject}", MISSING),
+    "subgroups": Kind(INSIDE, 0.3, "{name} is off: {subject}", GROUPS),
+    "associations": Kind(RELATION, 0.3, "{name} is off: {subject}", RELATIONS),
+    "relations": Kind(RELATION, 0.3, "{name} is off: {subject}", RELATIONS),
+    "rules": Kind(BROKEN, 0.05, "{name} is off: {subject}", RULES),
     "utility": Kind(EFFECT, 0.0, "Predicting the target suffers ({subject})", PREDICTED),
     "analyses": Kind(EFFECT, 20.0, "An analysis comes out differently: {subject}", ANALYSED),
     "detection": Kind(EFFECT, 0.4, "{name} is off: {subject}", DETECTED),
     "disclosure": Kind(RISK, 0.1, "{name} shows a risk: {subject}", MEMORY),
 }
 OTHER = Kind(EFFECT, 0.3, "{name} is off: {subject}", COLUMN)
+PRIVATE: Advice = (
+    "Spend a larger epsilon, or merge rare categories.",
+    "Spend a larger epsilon, leave out columns, or declare coarser bins and merged categories.",
+    "Spend a larger epsilon on fewer columns, with coarser bins and merged categories; try the mechanism `marginals`.",
+)
+"""Under differential privacy longer training costs budget, and memory is bounded by it already."""
+PRIVATE_RISK: Advice = (
+    "Compare with the control; the privacy statement bounds what can be learnt of one unit.",
+    "Check that the unit of privacy is the person, and that columns declared public are public.",
+    "Do not release this sample: check the unit of privacy and what was declared public, and run the audit.",
+)
 MEANS = {"shape": "columns", "missing": "missing shares", "trend": "pairs", "tvd2": "pairs", "tvd3": "triples"}
 """Figures of the whole table that only sum up those of its parts."""
 
@@ -152,7 +174,7 @@ def severity_of(m: Metric) -> float:
     grave = kind.grave
     if m.section == "utility" and m.floor is not None:
         grave = max(abs(m.bar - m.floor), 0.05)
-    return abs(m.value - m.bar) / (grave or 0.3)
+    return min(abs(m.value - m.bar) / (grave or 0.3), WORST)
 
 
 def title_of(m: Metric, subject: str = "") -> str:

@@ -14,6 +14,8 @@ from models.evaluation.problems import (
     COPIED,
     EFFECT,
     LOST,
+    PRIVATE,
+    PRIVATE_RISK,
     RELATION,
     RELATIONS,
     RISK,
@@ -24,17 +26,38 @@ from models.evaluation.problems import (
     text_of,
     title_of,
 )
+from models.evaluation.problems import WORST as GRAVEST
 from models.evaluation.result import Metric
 
 WORST = 3
-EXPLAINS = 0.1
+EXPLAINS = 0.3
 """A problem explains a graver one that is less telling if it is at least so grave in proportion."""
 OVERSHADOWED = 0.5
 """What comes of other problems counts for so much where there are others."""
 UNRELATED = 0.7
-"""A column that has lost so much of its relations has lost them all: chance and its own distribution leave the rest."""
+"""A relation that is off by so much of what independent columns read is gone, and so are all of a column that has lost
+so many of its relations."""
+FEWEST = 3
+"""Relations of a column that can be said to have lost them all."""
 SHARED = 0.5
 """A column is named rather than its worst pair where its other pairs together are off by so much of that."""
+OPENINGS = (
+    "A",
+    "An",
+    "Categories",
+    "Combinations",
+    "Membership",
+    "Predicting",
+    "Rows",
+    "Single",
+    "SDMetrics'",
+    "Tables",
+    "The",
+    "Two",
+    "Unique",
+    "Values",
+    "Within",
+)
 TRUST = 0.03
 """How far beyond its bar independent columns must read for a pair to say what was lost."""
 
@@ -81,13 +104,17 @@ class Problem:
         }
 
 
-def verdict(metrics: Sequence[Metric], names: Sequence[str]) -> dict[str, Any]:
+def verdict(metrics: Sequence[Metric], names: Sequence[str], *, private: bool = False) -> dict[str, Any]:
     """Pass or fail, how many figures stand where, and the three worst problems over all kinds of figure.
 
-    names: of the columns. A problem that others of the same columns come of stands for them.
+    names: of the columns. private: the sample is of a differentially private synthesizer, which other advice fits. A
+    problem that others of the same columns come of stands for them; each kind of figure is named once.
     """
     count = counted(metrics)
-    worst = ranked(metrics, names)[:WORST]
+    kinds: dict[str, Problem] = {}
+    for p in ranked(metrics, names):
+        kinds.setdefault(p.metric.name, p)
+    worst = [_advised(p, private) for p in list(kinds.values())[:WORST]]
     judged = count["pass"] + count["fail"]
     if not judged:
         summary = "Nothing could be judged: there are too few rows."
@@ -100,7 +127,9 @@ def verdict(metrics: Sequence[Metric], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _lower(title: str) -> str:
-    return title[:1].lower() + title[1:]
+    """As the end of a sentence: a first word that is no name of a column begins small."""
+    first, _, rest = title.partition(" ")
+    return f"{first.lower()} {rest}" if first in OPENINGS else title
 
 
 def ranked(metrics: Sequence[Metric], names: Sequence[str]) -> list[Problem]:
@@ -111,17 +140,17 @@ def ranked(metrics: Sequence[Metric], names: Sequence[str]) -> list[Problem]:
     found = [_problem(m, find(m.subject)) for m in failed if m.name != "trend" or not m.subject]
     found += _relations([m for m in metrics if m.name == "trend" and m.subject], off, find)
     found = _best([p for p in found if p.severity > 0])
-    kept: list[Problem] = []
+    causes: list[list[Problem]] = []
     for p in sorted(found, key=lambda p: (p.about, -p.severity)):
-        at = next((i for i, k in enumerate(kept) if _explains(k, p)), None)
-        if at is None:
-            kept.append(p)
+        known = next((c for c in causes if _explains(c[0], p)), None)
+        if known is None:
+            causes.append([p])
         else:
-            kept[at] = replace(kept[at], severity=max(kept[at].severity, p.severity))
-    causes = any(p.about < EFFECT and p.severity >= 0.1 for p in kept)
-    if causes:
+            known.append(p)
+    kept = [replace(c[0], severity=max(p.severity for p in c)) for c in causes]
+    if any(p.about < EFFECT and p.severity >= 0.1 for p in kept):
         kept = [replace(p, severity=OVERSHADOWED * p.severity) if p.about == EFFECT else p for p in kept]
-    return sorted((_advised(p) for p in kept), key=lambda p: (-p.severity, p.about))
+    return sorted(kept, key=lambda p: (-p.severity, p.about))
 
 
 def _explains(cause: Problem, other: Problem) -> bool:
@@ -151,8 +180,11 @@ def _problem(m: Metric, columns: frozenset[str]) -> Problem:
     return Problem(severity_of(m), kind_of(m).about, m, columns, title_of(m), text_of(m), "")
 
 
-def _advised(p: Problem) -> Problem:
-    advice = RELATIONS if p.about == LOST else kind_of(p.metric).advice
+def _advised(p: Problem, private: bool) -> Problem:
+    if private:
+        advice = PRIVATE_RISK if p.about in (COPIED, RISK) else PRIVATE
+    else:
+        advice = RELATIONS if p.about == LOST else kind_of(p.metric).advice
     return replace(p, advice=advice[band_of(p.severity)])
 
 
@@ -193,8 +225,9 @@ def _relations(trends: Sequence[Metric], off: Mapping[str, float], find: _finder
         column = max(total, key=lambda c: total[c])
         own = sorted((p for p in left if column in p[2]), key=lambda p: -p[0])
         rest = sqrt(sum(p[0] ** 2 for p in own[1:]))
-        if rest >= SHARED * own[0][0]:
-            out.append(_column(column, sqrt(total[column]), [m for _, m, _ in own], _lost(column, trends, find)))
+        lost = _lost(column, trends, find)
+        if lost[0] >= UNRELATED or rest >= SHARED * own[0][0]:
+            out.append(_column(column, min(sqrt(total[column]), GRAVEST), [m for _, m, _ in own], lost))
         else:
             own = own[:1] if own else left[:1]
             out.append(replace(_problem(own[0][1], own[0][2]), severity=own[0][0]))
@@ -204,22 +237,24 @@ def _relations(trends: Sequence[Metric], off: Mapping[str, float], find: _finder
 
 
 def _lost(column: str, trends: Sequence[Metric], find: _finder) -> tuple[float, int]:
-    """Share of the column's relations that is gone, over so many pairs that would tell."""
-    total, weight, pairs = 0.0, 0.0, 0
+    """Share of the column's relations that are gone, and of how many; a relation is what independent columns would read
+    as clearly off, and gone where the sample reads nearly so."""
+    found = []
     for m in trends:
         if m.value is None or m.floor is None or m.bar is None or column not in find(m.subject):
             continue
-        room = m.floor - max(m.bar, TRUST)
-        if room > 0:
+        if m.floor > max(1.5 * m.bar, TRUST):
             usual = m.expected or 0.0
-            total, weight, pairs = total + room * (m.value - usual) / (m.floor - usual), weight + room, pairs + 1
-    return (min(total / weight, 1.0) if weight else 0.0), pairs
+            found.append((m.value - usual) / (m.floor - usual))
+    if len(found) < FEWEST:
+        return 0.0, len(found)
+    return sum(f >= UNRELATED for f in found) / len(found), len(found)
 
 
 def _column(column: str, severity: float, pairs: Sequence[Metric], lost: tuple[float, int]) -> Problem:
     share, tied = lost
-    if share >= UNRELATED and tied > 1:
-        text = f"{shown(share, 'share')} of what ties {column} to the {tied} columns it depends on is gone."
+    if share >= UNRELATED:
+        text = f"Of its relations to {tied} columns {shown(share, 'share')} read as if the columns were independent."
         title = f"{column} has lost its relations to the other columns"
         return Problem(severity, LOST, pairs[0], frozenset((column,)), title, text, "")
     text = f"{len(pairs)} pairs with {column} miss their bar. The worst: {text_of(pairs[0])}"
