@@ -80,7 +80,7 @@ def k_marginal(real: pd.DataFrame, other: pd.DataFrame, area: str = AREA) -> tup
     cells = Cells.fit(a, BINS)
     codes, group, rng = cells.codes(a), names.index(area) if area in names else None, np.random.default_rng(0)
     pairs = pairs_of(cells.sizes, group, len(names) ** 2, rng)
-    (mine, *curve), _ = k_scores([codes, cells.codes(b), *subsamples(codes, rng)], cells.sizes, pairs, group)
+    (mine, *curve), *_ = k_scores([codes, cells.codes(b), *subsamples(codes, rng)], cells.sizes, pairs, group)
     return tuple(sorted(names)), mine, equivalent(mine, curve)
 
 

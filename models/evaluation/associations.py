@@ -122,6 +122,9 @@ def _pair(t: Sampled, pair: tuple[int, int], codes: Sequence[Ints], sizes: list[
     if len(read) > 2:
         other = float(np.sqrt(min(1.0, read[2][0] / least)))
         held = max(0.0, other - real if invented else real - other)
+    # dV = d(phi squared) / (2 V), and no steeper than at LEAST.
+    slopes = [2 * least * max(v, LEAST) for v in (real, synthetic)]
+    spread = float(np.sqrt(sum(r[1] / s**2 for r, s in zip(read, slopes, strict=False))))
     names = (t.context.names[a], t.context.names[b])
     more: dict[str, Any] = {"real": real, "synthetic": synthetic}
-    return Finding(joined(*names), names, max(0.0, value), 0.0, bar, held, more)
+    return Finding(joined(*names), names, max(0.0, value), 0.0, bar, held, more, spread)

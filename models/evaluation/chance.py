@@ -74,7 +74,8 @@ def share_error(p: Floats, n: float, m: float) -> Floats:
 @dataclass(frozen=True)
 class Finding:
     """One column, pair or group. value: how far it is off; expected: what fresh real rows read on average; bar: what
-    they hardly ever exceed; holdout: what the holdout reads; more: further figures of the table."""
+    they hardly ever exceed; holdout: what the holdout reads; more: further figures of the table. error: standard error
+    of the value (of a distance, its standard deviation by chance)."""
 
     subject: str
     columns: tuple[str, ...]
@@ -83,13 +84,22 @@ class Finding:
     bar: float
     holdout: float | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+    error: float | None = None
 
     @property
     def excess(self) -> float:
         return self.value - self.bar
 
+    @property
+    def low(self) -> float | None:
+        return None if self.error is None else max(0.0, self.value - 1.96 * self.error)
+
+    @property
+    def high(self) -> float | None:
+        return None if self.error is None else self.value + 1.96 * self.error
+
     def to_json(self) -> dict[str, Any]:
-        own = {k: getattr(self, k) for k in ("subject", "value", "expected", "bar", "holdout")}
+        own = {k: getattr(self, k) for k in ("subject", "value", "low", "high", "expected", "bar", "holdout")}
         return {**own, "columns": list(self.columns), "status": "fail" if self.excess > 0 else "pass", **self.more}
 
 
@@ -123,6 +133,8 @@ def _metric(name: str, found: Finding, subject: str, unit: str, note: str) -> Me
         SECTIONS[name],
         subject,
         holdout=finite(found.holdout),
+        low=finite(found.low),
+        high=finite(found.high if found.high is None or unit != "share" else min(1.0, found.high)),
         goal=0.0,
         unit=unit,
         note=note,

@@ -74,8 +74,10 @@ def _beyond(real: Matrix, synthetic: Matrix, held: Matrix | None, j: int, tests:
     level = math.log(2 * max(tests, 1) / ALPHA)
     bar = (2 * level / math.log((before + n) / n)) / n
     other = outside(held) / len(held) if held is not None and len(held) else None
-    more = {"rows_outside": int(outside(synthetic))}
-    return Finding(column.name, (column.name,), outside(synthetic) / n, 2 / (before + 1), bar, other, more)
+    share = outside(synthetic) / n
+    error = math.sqrt(share * (1 - share) / n)
+    more = {"rows_outside": round(share * n)}
+    return Finding(column.name, (column.name,), share, 2 / (before + 1), bar, other, more, error)
 
 
 def _bounds(column: Column, present: Floats) -> tuple[float, float]:

@@ -29,7 +29,7 @@ def dates(t: Sampled) -> Part:
             continue
         value, mean, deviation = variation(counts[0], counts[1])
         held = variation(counts[0], counts[2])[0] if len(counts) > 2 and counts[2].sum() else None
-        found.append(Finding(subject, columns, value, mean, bar_of(mean, deviation, len(read)), held))
+        found.append(Finding(subject, columns, value, mean, bar_of(mean, deviation, len(read)), held, {}, deviation))
         own = [c / max(c.sum(), 1) for c in counts]
         shown.append(
             {

@@ -18,7 +18,7 @@ from numpy.random import Generator
 from models.evaluation.bars import distance_quantile
 from models.evaluation.context import FEW_ROWS, Context, Part
 from models.evaluation.groups import area_of
-from models.evaluation.marginals import compare
+from models.evaluation.marginals import GROUPS, compare
 from models.evaluation.matrix import Cells, Ints, bootstrap, independent, sample
 from models.evaluation.result import Metric
 
@@ -34,21 +34,25 @@ ALPHA = 0.001
 
 def scores(
     tables: Sequence[Ints], sizes: Sequence[int], pairs: Sequence[tuple[int, ...]], group: int | None
-) -> tuple[list[float], tuple[float, float]]:
-    """Scores of cells (N, D) of each table but the first, against the first; and what chance makes of the first score's
-    mean distance: its mean, and a standard deviation that it does not exceed (distances are correlated)."""
+) -> tuple[list[float], tuple[float, float], float]:
+    """Scores of cells (N, D) of each table but the first, against the first; what chance makes of the first score's
+    mean distance: its mean, and a standard deviation that it does not exceed (distances are correlated); and the first
+    score's standard error."""
     first = () if group is None else (group,)
-    total, chance = np.zeros(len(tables) - 1), np.zeros(2)
+    total, chance, left = np.zeros(len(tables) - 1), np.zeros(2), np.zeros(GROUPS)
     for pair in pairs:
         keys, size = [np.zeros(len(t), np.int64) for t in tables], 1
         for j in (*first, *pair):
             keys = [k * sizes[j] + t[:, j] for k, t in zip(keys, tables, strict=True)]
             size *= sizes[j]
-        distances, _, moments = compare(keys, size)
+        distances, jackknife, moments = compare(keys, size)
         total += distances
         chance += moments
-    mean, deviation = chance / max(len(pairs), 1)
-    return [float(v) for v in 1000 * (1 - total / max(len(pairs), 1))], (float(mean), float(deviation))
+        left += jackknife
+    count = max(len(pairs), 1)
+    mean, deviation = chance / count
+    error = 1000 * np.sqrt((GROUPS - 1) / GROUPS * ((left - left.mean()) ** 2).sum()) / count
+    return [float(v) for v in 1000 * (1 - total / count)], (float(mean), float(deviation)), float(error)
 
 
 def equivalent(score: float, curve: Sequence[float]) -> float:
@@ -104,7 +108,9 @@ def k_marginal(context: Context) -> Part:
         )
     codes = cells.codes(real)
     smaller = subsamples(codes, rng)
-    read, chance = scores([codes, *(cells.codes(t) for t in tables.values()), *smaller], cells.sizes, pairs, group)
+    read, chance, error = scores(
+        [codes, *(cells.codes(t) for t in tables.values()), *smaller], cells.sizes, pairs, group
+    )
     bar = 1000 * (1 - distance_quantile(*chance, ALPHA))
     found = dict(zip(tables, read, strict=False))
     curve = read[len(tables) :]
@@ -118,6 +124,8 @@ def k_marginal(context: Context) -> Part:
         value, *yards = (of.get(t) for t in ("synthetic", "ceiling", "holdout", "floor"))
         status = "pass" if (value or 0.0) >= bar else "fail"
         how = {"direction": "higher", "goal": goal, "unit": unit, "note": note, "bar": bar, "status": status}
+        if name == "k_marginal" and value is not None:
+            how |= {"low": value - 1.96 * error, "high": min(goal, value + 1.96 * error)}
         return Metric(name, value, "k_marginal", "", *yards, **how)  # type: ignore[arg-type]
 
     metrics = [

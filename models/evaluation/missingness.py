@@ -53,7 +53,7 @@ def _patterns(t: Sampled, chosen: list[int]) -> tuple[Finding, list[dict[str, An
     counts = [np.bincount(p, minlength=len(known)).astype(np.float64) for p in parts]
     value, mean, deviation = variation(counts[0], counts[1])
     held = variation(counts[0], counts[2])[0] if len(counts) > 2 else None
-    finding = Finding(PATTERN, (), value, mean, bar_of(mean, deviation, 1), held, {"patterns": len(known)})
+    finding = Finding(PATTERN, (), value, mean, bar_of(mean, deviation, 1), held, {"patterns": len(known)}, deviation)
     states = np.concatenate([m.missing[:, chosen] for m in tables])[first]
     own = [c / max(c.sum(), 1) for c in counts]
     ranked = np.argsort(-np.abs(own[0] - own[1]), kind="stable")[:PATTERNS]
@@ -106,7 +106,7 @@ def _dependence(t: Sampled, chosen: list[int]) -> list[Finding]:
         }
         other = float(np.mean([f[4] for f in found])) if len(among) > 2 and len(among[2]) else None
         # The mean varies at most as much as the columns do on average.
-        out.append(Finding(names[0], names, value, mean, bar_of(mean, deviation, len(chosen)), other, more))
+        out.append(Finding(names[0], names, value, mean, bar_of(mean, deviation, len(chosen)), other, more, deviation))
     return out
 
 

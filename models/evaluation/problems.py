@@ -122,7 +122,6 @@ KINDS = {
     "replicated_uniques": Kind(RISK, 0.2, "Unique training rows recur in the sample", MEMORY),
     "c2st": Kind(EFFECT, 0.8, "The sample can be told from real rows", DETECTED),
     "detection_auc": Kind(EFFECT, 0.4, "The sample can be told from real rows", DETECTED),
-    "analysis_overlap": Kind(EFFECT, 0.5, "An analysis comes out differently: {subject}", ANALYSED),
     "k_marginal_subsample": Kind(EFFECT, 0.5, "Tables of several columns are off (k-marginal)", RELATIONS),
     "k_marginal": Kind(EFFECT, 300.0, "Tables of several columns are off (k-marginal)", RELATIONS),
     "sdmetrics_diagnostic": Kind(DOMAIN, 0.1, "Values outside the real domain", CATEGORIES),

@@ -104,7 +104,7 @@ def _functions(t: Sampled) -> list[Finding]:
         held = read[2][0] / read[2][1] if len(read) > 2 and read[2][1] else None
         names = (t.context.names[a], t.context.names[b])
         more = {"real": p, "rows_broken": synthetic}
-        out.append(Finding(f"{names[0]} fixes {names[1]}", names, q, p, p + max(z * error, 0.001), held, more))
+        out.append(Finding(f"{names[0]} fixes {names[1]}", names, q, p, p + max(z * error, 0.001), held, more, error))
     return out
 
 
@@ -146,8 +146,13 @@ def _impossible(t: Sampled) -> list[Finding]:
             other = float(_table(held[:, a], held[:, b], sizes[a], sizes[b])[never].sum()) / len(held)
         names = (t.context.names[a], t.context.names[b])
         more = {"cells": int(never.sum()), "rows_broken": broken}
-        out.append(Finding(joined(*names), names, broken / m, unseen / m, bar, other, more))
+        out.append(Finding(joined(*names), names, broken / m, unseen / m, bar, other, more, _error(broken, m)))
     return out
+
+
+def _error(count: int, of: int) -> float:
+    """Standard error of a share."""
+    return math.sqrt(max(count * (of - count), 0) / of) / of
 
 
 def _rules(t: Sampled) -> Part:
@@ -163,7 +168,7 @@ def _rules(t: Sampled) -> Part:
         p, q = real / rows[0], synthetic / rows[2]
         error = float(share_error(np.array((real + synthetic) / (rows[0] + rows[2])), rows[0], rows[2]))
         other = held / rows[1] if len(tables[1]) else None
-        found.append(Finding(rule.text, rule.columns, q, p, p + z * error if real else 0.0, other))
+        found.append(Finding(rule.text, rule.columns, q, p, p + z * error if real else 0.0, other, {}, error))
         told.append({"rule": rule.text, "training_rows": real, "holdout_rows": held, "synthetic_rows": synthetic})
     note = f"All {len(tables[0]):,} real and {len(tables[2]):,} synthetic rows."
     section = {"broken": told, "training": len(tables[0]), "synthetic": len(tables[2])}

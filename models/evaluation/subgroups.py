@@ -70,7 +70,9 @@ def _sizes(t: Sampled, groupings: Sequence[tuple[tuple[int, ...], list[Ints], in
             held = None if len(own) < 3 else float(abs(own[0][k] - own[2][k]) / max(own[0][k], own[2][k]))
             columns = tuple(t.context.names[j] for j in of)
             more = {"real": own[0][k], "synthetic": own[1][k], "real_rows": int(counts[0][k])}
-            out.append(Finding(_subject(t, of, int(k)), columns, float(value), float(usual), float(bar), held, more))
+            own_error = float(error[k] / larger)
+            subject = _subject(t, of, int(k))
+            out.append(Finding(subject, columns, float(value), float(usual), float(bar), held, more, own_error))
     return out
 
 
@@ -90,7 +92,7 @@ def _errors(t: Sampled, picked: list[int], labels: dict[int, list[Ints]], sizes:
     found = [row for j in picked for row in _within(t, j, labels[j], sizes[j], tables)]
     tests = len(found)
     return [
-        Finding(s, (c,), v, mean, max(bar_of(mean, spread, tests), mean + SLACK), h, more)
+        Finding(s, (c,), v, mean, max(bar_of(mean, spread, tests), mean + SLACK), h, more, spread)
         for s, c, v, mean, spread, h, more in found
     ]
 

@@ -62,7 +62,7 @@ def _compare(
     names = ("real", "synthetic", "control")
     more = {name: {k: v for k, v in r.items() if k != "lengths"} for name, r in zip(names, read, strict=False)}
     bar = critical(tests) * error + 0.005
-    finding = Finding(column.name, (column.name,), value, 0.8 * error, bar, other, more)
+    finding = Finding(column.name, (column.name,), value, 0.8 * error, bar, other, more, error)
     row = {**finding.to_json(), "kind": column.kind.value, "length_distance": _apart(a["lengths"], b["lengths"])}
     repeats = None
     if column.kind is Kind.IDENTIFIER and a["repeated"] == 0.0:

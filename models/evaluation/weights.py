@@ -67,7 +67,7 @@ def _shapes(t: Sampled, weigh: list[int], own: list[Floats]) -> list[Finding]:
         name = t.context.names[j]
         # A tenth more: with few heavy rows the variances are rough themselves.
         bar = 1.1 * bar_of(mean, deviation, len(others))
-        out.append(Finding(name, (name,), float(total_variation(p, q)), mean, bar, other))
+        out.append(Finding(name, (name,), float(total_variation(p, q)), mean, bar, other, {}, deviation))
     return out
 
 
@@ -107,7 +107,7 @@ def _means(t: Sampled, weigh: list[int], tables: list[Matrix], own: list[Floats]
         held = abs(read[2][0] - a) / sa if len(read) > 2 and np.isfinite(read[2][0]) else None
         name = t.context.names[j]
         more = {"real": a, "synthetic": b, "weighted": j not in weigh}
-        out.append(Finding(name, (name,), abs(b - a) / sa, 0.8 * error, max(z * error, LEAST), held, more))
+        out.append(Finding(name, (name,), abs(b - a) / sa, 0.8 * error, max(z * error, LEAST), held, more, error))
     return out
 
 

@@ -265,3 +265,15 @@ def test_the_quirk_of_the_version_of_sdmetrics_is_told() -> None:
     assert "weakly associated" in quirk("0.32.0")
     assert "weakly associated" in quirk("1.0")
     assert "its own minimum" in quirk("0.14.1")
+
+
+def test_findings_have_intervals_that_hold_their_values() -> None:
+    part = looked(children_married(people(4000, 300)))
+    for m in part.metrics:
+        if m.value is not None and m.name not in ("coverage", "text_length", "identifier_repeats"):
+            assert m.low is not None, m.name
+            assert m.low <= m.value <= (m.high or 0), m.name
+    broken = named(part, "rules")
+    assert (broken.high or 0) - (broken.low or 0) == pytest.approx(
+        2 * 1.96 * np.sqrt((broken.value or 0) / 4000), rel=0.3
+    )

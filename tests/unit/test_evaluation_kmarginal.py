@@ -46,10 +46,10 @@ def test_the_score_is_that_of_sdnist(group: int | None) -> None:
 def test_subsamples_find_their_own_size_and_fresh_rows_read_a_third() -> None:
     real = table(20_000, 1)
     pairs = list(itertools.combinations(range(4), 2))
-    curve, _ = scores([real, *subsamples(real, np.random.default_rng(0))], [5] * 4, pairs, None)
+    curve, *_ = scores([real, *subsamples(real, np.random.default_rng(0))], [5] * 4, pairs, None)
     assert curve == sorted(curve)
     drawn = real[np.random.default_rng(1).permutation(len(real))]
-    (small, large, fresh), _ = scores([real, drawn[:1_000], drawn[:14_000], table(20_000, 2)], [5] * 4, pairs, None)
+    (small, large, fresh), *_ = scores([real, drawn[:1_000], drawn[:14_000], table(20_000, 2)], [5] * 4, pairs, None)
     assert equivalent(small, curve) == 0.05
     assert equivalent(large, curve) in (0.6, 0.7, 0.8)
     assert equivalent(fresh, curve) in (0.2, 0.3, 0.4)
@@ -75,5 +75,6 @@ def test_the_part_passes_fresh_rows_and_fails_broken_relations() -> None:
     loose = np.stack([rng.permutation(c) for c in fresh.T], axis=1)
     whole = k_marginal(context(real, loose, held)).metrics[0]
     assert whole.status == "fail"
+    assert (whole.low or 0) < (whole.value or 0) < (whole.high or 0)
     assert (whole.value or 0) < (whole.bar or 0) < (whole.ceiling or 0) < 1000
     assert abs((whole.value or 0) - (whole.floor or 0)) < 20

@@ -152,7 +152,7 @@ def test_independent_columns_read_near_the_floor_and_are_named() -> None:
     assert (got.metric("c2st").value or 1) < 0.3
     assert (got.metric("utility_auc", "gradient boosting").value or 1) < 0.75
     problems = {p["metric"] for p in got.sections["verdict"]["problems"]}
-    assert {"c2st", "trend"} <= problems
+    assert problems & {"trend", "vanished"}, "relations explain the detection"
     assert got.sections["scorecard"]["worst_pairs"][0]["value"] > 0.2
 
 
