@@ -154,7 +154,7 @@ def test_a_vanished_effect_is_found() -> None:
     assert metric(part, "utility_importance").status == ""
     places = {c["column"]: c["places"] for c in part.sections["utility"]["importance"]["columns"]}
     assert places["x0"]["real"] == 1
-    assert places["x3"]["synthetic"] == 1
+    assert places["x0"]["synthetic"] > 1
 
 
 def test_more_classes_and_numbers_go_through() -> None:

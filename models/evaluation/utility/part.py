@@ -83,7 +83,8 @@ def _measured(lab: Lab, rows: int) -> Part:
     mains: dict[str, dict[str, Floats]] = {"synthetic": {}, "real": {}}
     first = NAMES[problem.task.classes][0]
     leaned: dict[str, Learnt] = {}
-    methods = [m for m in context.options.methods if m != "mlp" or context.options.mlp]
+    methods = [m for m in context.options.methods if m != "mlp" or context.options.mlp] or ["boosting"]
+    leaning = "boosting" if "boosting" in methods else methods[0]
     for i, method in enumerate(methods):
         label = name_of(method, problem.task)
         learnt = {}
@@ -105,7 +106,7 @@ def _measured(lab: Lab, rows: int) -> Part:
         for s in mains:
             mains[s][label] = read[s][first]
         entries.append((_known(read["real"][first][0]), _entries(lab, label, learnt, outputs, read, apart)))
-        if method == "boosting" or not leaned:
+        if method == leaning:
             leaned = learnt
     entries.sort(key=lambda e: -e[0])
     section: dict[str, Any] = {
@@ -120,7 +121,7 @@ def _measured(lab: Lab, rows: int) -> Part:
     if (found := ranking.agreement(mains["synthetic"], mains["real"])) is not None:
         section["ranking"] = found
         metrics.append(_ranking_metric(found, len(y_test)))
-    more, section["importance"] = _importance(lab, leaned)
+    more, section["importance"] = _importance(lab, leaning, leaned)
     sizes = {"utility_rows": rows, "utility_holdout_rows": len(y_test)}
     return Part([*metrics, *more], {"utility": section}, sizes)
 
@@ -273,7 +274,7 @@ def _ranking_metric(found: Mapping[str, Any], rows: int) -> Metric:
     )
 
 
-def _importance(lab: Lab, leaned: Mapping[str, Learnt]) -> tuple[list[Metric], dict[str, Any]]:
+def _importance(lab: Lab, method: str, leaned: Mapping[str, Learnt]) -> tuple[list[Metric], dict[str, Any]]:
     """Agreement on the columns that matter, beside that of models of two halves of the real rows."""
     context, problem = lab.context, lab.problem
     described = problem.described(context.real)
@@ -291,15 +292,16 @@ def _importance(lab: Lab, leaned: Mapping[str, Learnt]) -> tuple[list[Metric], d
     if rows >= 4 * FEW_ROWS:
         for part in (slice(0, rows // 2), slice(rows // 2, rows)):
             data = tuple(a[part] for a in lab.sources["real"])
-            halves.append(read(train("boosting", problem, _mask(lab), context.seed, *data)))
+            halves.append(read(train(method, problem, _mask(lab), context.seed, *data)))
     same = importance.spearman(found["real"], found["synthetic"])
     shared = importance.top_overlap(found["real"], found["synthetic"])
     known = [importance.spearman(*halves), importance.top_overlap(*halves)] if halves else [None, None]
     note = (
-        f"Permutation importance of {len(columns)} columns on {len(y):,} holdout rows; "
+        f"Permutation importance of {len(columns)} columns for {name_of(method, problem.task)}, {len(y):,} holdout rows; "
         "ceiling: models of two halves of the real rows. Columns without importance are ranked by chance."
     )
-    section = {"columns": importance.table(names, {k: found[k] for k in ("real", "synthetic")}), "note": note}
+    section: dict[str, Any] = {"method": name_of(method, problem.task), "note": note}
+    section["columns"] = importance.table(names, {k: found[k] for k in ("real", "synthetic")})
     if len(columns) < 3:
         return [], section
     figures = (("utility_importance", same, known[0], "score"), ("utility_top", shared, known[1], "share"))

@@ -58,6 +58,7 @@ def class_scores(y: Labels, p: Floats, times: Draws) -> dict[str, Floats]:
 def number_scores(y: Floats, guess: Floats, times: Draws) -> dict[str, Floats]:
     """R2 and mean absolute error of predictions (N,) in each draw."""
     n = times.sum(axis=1)
+    y, guess = y - y.mean(), guess - y.mean()
     mean = times @ y / n
     total = times @ y**2 - n * mean**2
     with np.errstate(invalid="ignore", divide="ignore"):

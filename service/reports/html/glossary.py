@@ -115,6 +115,7 @@ NAMES = {
     "utility_r2": "R2",
     "utility_mae": "Mean absolute error",
     "utility_ranking": "Ranking of the methods (Kendall's tau)",
+    "utility_top": "Shared among the most important columns",
     "utility_importance": "Agreement on which columns matter (Spearman)",
     "analysis_overlap": "Overlap of confidence intervals",
     "analysis_worst": "Furthest estimate, in standard errors",

@@ -94,6 +94,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "disclosure": sections.get("disclosure") or {},
         "of": {part: worst_first([m for m in seen if m["section"] == part]) for part in PARTS},
         "roc": series.roc(sections.get("utility")),
+        "precision": series.precision(sections.get("utility")),
         "calibration": series.calibration(sections.get("utility")),
         "validity": _misfits(sections.get("validity") or {}),
         "rules": {"cost": None, **sections["rules"]} if sections.get("rules") else None,

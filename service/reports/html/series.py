@@ -22,11 +22,14 @@ CLASSES = {
 """Of their lines."""
 
 
+DRAWN = 2
+"""Methods whose curves are drawn, the best on real rows; the JSON form has all."""
+
+
 def _models(utility: Mapping[str, Any] | None, curve: str) -> list[tuple[str, str, Any]]:
-    """(name, classes, data) of the best MODELS that have this curve: a colour each, dashed where trained on real
-    rows."""
-    models = [m for m in (utility or {}).get("models") or [] if m.get(curve)]
-    kinds = list(dict.fromkeys(m["model"] for m in models))[:MODELS]
+    """(name, classes, data) of the first methods that have this curve; the second one is dashed."""
+    models = (utility or {}).get("models") or []
+    kinds = list(dict.fromkeys(m["model"] for m in models))[:DRAWN]
     return [
         (
             f"{m['model']}, trained on {'the sample' if m['trained_on'] == 'synthetic' else 'real rows'}",
@@ -34,7 +37,7 @@ def _models(utility: Mapping[str, Any] | None, curve: str) -> list[tuple[str, st
             m[curve],
         )
         for m in models
-        if m["model"] in kinds
+        if m.get(curve) and m["model"] in kinds
     ]
 
 
@@ -50,6 +53,15 @@ def roc(utility: Mapping[str, Any] | None) -> dict[str, Any] | None:
     lines: list[Line] = [(name, class_, c["fpr"], c["tpr"]) for name, class_, c in _models(utility, "roc")]
     rates = [k / 20 for k in range(POINTS)]
     rows = [(x, [at(x, fpr, tpr) for _, _, fpr, tpr in lines]) for x in rates]
+    return {"lines": lines, "rows": rows} if lines else None
+
+
+def precision(utility: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Lines of precision over recall, and a table of the precision at common recalls."""
+    lines: list[Line] = [
+        (n, class_, c["recall"], c["precision"]) for n, class_, c in _models(utility, "pr") if c["recall"]
+    ]
+    rows = [(k / 20, [at(k / 20, recall, y) for _, _, recall, y in lines]) for k in range(POINTS)]
     return {"lines": lines, "rows": rows} if lines else None
 
 
