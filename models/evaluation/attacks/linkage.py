@@ -83,7 +83,7 @@ def uniques(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
         return [Finding(Metric("replicated_uniques", None, "disclosure", note=note, status="unavailable"))], {
             "uniques": section
         }
-    excess = replace(risk(*rates), bar=lambda chance: passing(*rates, chance) / rates[0].rows)
+    excess = replace(risk(*rates), bar=lambda chance: passing(rates[0].rows, rates[1], chance) / rates[0].rows)
     low, high = wilson(rates[0])
     note = (
         f"Of the rows that are unique among {rows:,} training rows in {len(s.coarse)} columns, {rates[0]} occur "

@@ -69,9 +69,7 @@ def risk(attack: Rate, control: Rate) -> Excess:
     above = float(np.sqrt((a_high - a) ** 2 + (c - c_low) ** 2))
 
     def bar(chance: float) -> float:
-        most = passing(attack, control, chance)
-        other = (attack.hits + control.hits - most) / control.rows
-        return (most / attack.rows - other) / (1 - other) if other < 1 else 0.0
+        return (passing(attack.rows, control, chance) / attack.rows - c) / left
 
     value, low, high = ((a - c + d) / left for d in (0.0, -below, above))
     return Excess(value, low, min(1.0, high), fisher(attack, control), bar, a - c + above)
@@ -82,10 +80,18 @@ def fisher(attack: Rate, control: Rate) -> float:
     return float(hypergeom.sf(attack.hits - 1, attack.rows + control.rows, attack.hits + control.hits, attack.rows))
 
 
-def passing(attack: Rate, control: Rate, chance: float) -> int:
-    """The largest number of hits among the attacked rows that passes Fisher's test, of as many hits in all."""
-    total = attack.hits + control.hits
-    return int(min(hypergeom.isf(chance, attack.rows + control.rows, total, attack.rows), total, attack.rows))
+def passing(rows: int, control: Rate, chance: float) -> int:
+    """The largest number of hits among so many attacked rows that passes Fisher's test against the control."""
+    return _largest(rows, lambda hits: fisher(Rate(hits, rows), control) > chance)
+
+
+def _largest(most: int, passes: Callable[[int], bool]) -> int:
+    """The largest number up to `most` that passes; those that do lie below those that do not, and 0 does."""
+    low, high = 0, most + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if passes(middle) else (low, middle)
+    return low
 
 
 def flipped(weights: Floats, sides: Floats) -> tuple[float, float, Callable[[float], float]]:
@@ -140,11 +146,7 @@ def tpr_excess(members: Floats, others: Floats, fpr: float, rng: np.random.Gener
         return float(hypergeom.cdf(k - 1, n + m, m, found + k - 1)) if found else 1.0
 
     def bar(chance: float) -> float:
-        low, high = 0, n + 1
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if chance_of(middle) > chance else (low, middle)
-        return low / n
+        return _largest(n, lambda found: chance_of(found) > chance) / n
 
     ordered = np.sort(members)
     draws = np.sort(others)[np.sort(rng.integers(0, m, (200, m)), axis=1)[:, m - k]]

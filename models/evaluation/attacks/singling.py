@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.attacks.rates import Excess, Rate, flipped, risk
+from models.evaluation.attacks.rates import Excess, Rate, Z, flipped, risk
 from models.evaluation.attacks.setting import Finding, Setting
 from models.evaluation.matrix import Floats, Ints, Matrix, sample
 from models.evaluation.result import Metric
@@ -18,8 +18,10 @@ from models.evaluation.result import Metric
 COLUMNS = 4
 """Conditions of a multivariate predicate."""
 PREDICATES = 2_000
-ATTEMPTS = 40
+ATTEMPTS = 60
 """Predicates that are tried, at most, for each that is wanted."""
+NARROW = 0.02
+"""A predicate of several columns is tried where its narrowest condition fits no more of the synthetic rows."""
 HIGH = 1e18
 
 
@@ -38,31 +40,41 @@ class Predicates:
         return Predicates(self.columns[rows], self.low[rows], self.high[rows])
 
 
-def cells(matrix: Matrix) -> Floats:
-    """(D, N): numbers and codes as they are, each missing code a value of its own below all others."""
-    gone = matrix.missing.astype(np.float64)
-    return np.ascontiguousarray(np.where(gone >= 0, -HIGH * (2 + gone), matrix.values).T)
+@dataclass(frozen=True, eq=False)
+class Sorted:
+    """table (D, N): numbers and codes as they are, each missing code a value of its own below all others; order,
+    ordered (D, N): the rows of each column in its order, and the values so."""
+
+    table: Floats
+    order: Ints
+    ordered: Floats
+
+    @staticmethod
+    def of(matrix: Matrix) -> Sorted:
+        gone = matrix.missing.astype(np.float64)
+        table = np.ascontiguousarray(np.where(gone >= 0, -HIGH * (2 + gone), matrix.values).T)
+        order = np.argsort(table, axis=1, kind="stable")
+        return Sorted(table, order, np.take_along_axis(table, order, 1))
 
 
-def singled(predicates: Predicates, table: Floats) -> Ints:
-    """Row that each predicate singles out in a table (D, N), -1 where it fits none or several. (K,)
+def singled(predicates: Predicates, rows_of: Sorted, widest: float = 1.0) -> Ints:
+    """Row that each predicate singles out, -1 where it fits none or several. (K,)
 
-    The rows of each column are sorted once; a predicate's narrowest condition is a short run of them, and only these
-    are tried for the others.
+    A predicate's narrowest condition is a short run of rows of a sorted column; only these are tried for the others.
+    One whose narrowest condition fits more than a share `widest` of the rows is not tried: -1.
     """
-    d = len(table)
-    order = np.argsort(table, axis=1, kind="stable")
-    ordered = np.take_along_axis(table, order, 1)
+    table, order = rows_of.table, rows_of.order
     begin, end = np.empty(predicates.columns.shape, np.int64), np.empty(predicates.columns.shape, np.int64)
-    for j in range(d):
+    for j, values in enumerate(rows_of.ordered):
         at = np.nonzero(predicates.columns == j)
-        begin[at] = np.searchsorted(ordered[j], predicates.low[at], side="left")
-        end[at] = np.searchsorted(ordered[j], predicates.high[at], side="right")
-    best = (end - begin).argmin(axis=1)
+        begin[at] = np.searchsorted(values, predicates.low[at], side="left")
+        end[at] = np.searchsorted(values, predicates.high[at], side="right")
+    width = end - begin
+    best = width.argmin(axis=1)
     out = np.full(len(predicates), -1)
-    for k, c in enumerate(best.tolist()):
-        j = predicates.columns[k, c]
-        rows = order[j, begin[k, c] : end[k, c]]
+    for k in np.flatnonzero(width.min(axis=1) <= widest * table.shape[1]):
+        c = best[k]
+        rows = order[predicates.columns[k, c], begin[k, c] : end[k, c]]
         for other in range(predicates.columns.shape[1]):
             if other == c or not len(rows):
                 continue
@@ -73,10 +85,10 @@ def singled(predicates: Predicates, table: Floats) -> Ints:
     return out
 
 
-def univariate(synthetic: Floats, labelled: Floats, most: int, rng: np.random.Generator) -> Predicates:
+def univariate(synthetic: Sorted, labelled: Floats, most: int, rng: np.random.Generator) -> Predicates:
     """Values that occur once, and the ends of the numbers."""
     columns, low, high = [], [], []
-    for j, column in enumerate(synthetic):
+    for j, column in enumerate(synthetic.table):
         values, times = np.unique(column, return_counts=True)
         once = values[times == 1]
         columns += [j] * len(once)
@@ -92,11 +104,12 @@ def univariate(synthetic: Floats, labelled: Floats, most: int, rng: np.random.Ge
     return found.take(np.flatnonzero(singled(found, synthetic) >= 0)[:most]) if len(columns) else found
 
 
-def multivariate(synthetic: Floats, labelled: Floats, most: int, rng: np.random.Generator) -> Predicates:
+def multivariate(synthetic: Sorted, labelled: Floats, most: int, rng: np.random.Generator) -> Predicates:
     """Conditions taken from a synthetic row in COLUMNS columns: its label, or at least (at most) its number where that
     is above (below) the median; those that fit one synthetic row only."""
-    d, n = synthetic.shape
-    middle = np.array([np.median(c[c > -HIGH]) if (c > -HIGH).any() else 0.0 for c in synthetic])
+    table = synthetic.table
+    d, n = table.shape
+    middle = np.array([np.median(c[c > -HIGH]) if (c > -HIGH).any() else 0.0 for c in table])
     width = min(COLUMNS, d)
     kept: list[Predicates] = []
     have, tried = 0, 0
@@ -104,7 +117,7 @@ def multivariate(synthetic: Floats, labelled: Floats, most: int, rng: np.random.
         size = max(200, most)
         tried += size
         columns = np.sort(rng.random((size, d)).argpartition(width - 1, axis=1)[:, :width], axis=1)
-        value = synthetic[columns, rng.integers(0, n, size)[:, None]]
+        value = table[columns, rng.integers(0, n, size)[:, None]]
         exact = labelled[columns] | (value <= -HIGH)
         above = value > middle[columns]
         drawn = Predicates(
@@ -112,7 +125,7 @@ def multivariate(synthetic: Floats, labelled: Floats, most: int, rng: np.random.
             np.where(exact | above, value, -HIGH),
             np.where(exact | ~above, value, HIGH),
         )
-        drawn = drawn.take(np.flatnonzero(singled(drawn, synthetic) >= 0))
+        drawn = drawn.take(np.flatnonzero(singled(drawn, synthetic, NARROW) >= 0))
         kept.append(drawn)
         have += len(drawn)
     parts = [np.concatenate([getattr(p, f) for p in kept]) for f in ("columns", "low", "high")]
@@ -127,8 +140,8 @@ def singling_out(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
         return [Finding(Metric(n, None, "disclosure", status="unavailable", note=s.lack())) for n in names], {}
     context, rng = s.context, s.rng("singling out")
     rows = min(len(context.real), len(context.holdout), context.options.rows)
-    inside, outside = (cells(sample(m, rows, rng)) for m in (context.real, context.holdout))
-    synthetic = cells(s.synthetic)
+    inside, outside = (Sorted.of(sample(m, rows, rng)) for m in (context.real, context.holdout))
+    synthetic = Sorted.of(s.synthetic)
     labelled = np.array([c.labelled for c in context.real.columns])
     found, section = [], []
     for name, make in zip(names, (univariate, multivariate), strict=True):
@@ -156,5 +169,15 @@ def singling_out(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
 
 def _tossed(excess: Excess, hubs: Floats, rows: int, predicates: int, left: float) -> Excess:
     """Predicates that single out the same row succeed and fail together: the test counts rows, not predicates."""
-    _, p, bar = flipped(hubs, np.repeat([1.0, -1.0], rows))
-    return replace(excess, p=p, bar=lambda chance: bar(chance) / (predicates * (left or 1.0)))
+    spread, p, bar = flipped(hubs, np.repeat([1.0, -1.0], rows))
+    wide = Z * spread / predicates / (left or 1.0)
+    low, high = min(excess.low, excess.value - wide), max(excess.high, excess.value + wide)
+    most = max(excess.highest, (excess.value + wide) * left)
+    return replace(
+        excess,
+        low=low,
+        high=min(1.0, high),
+        p=p,
+        most=most,
+        bar=lambda chance: bar(chance) / (predicates * (left or 1.0)),
+    )

@@ -37,55 +37,53 @@ GLOSSARY = (
         "A model trained on the sample and tested on real holdout rows, beside the same model trained on real rows.",
     ),
     (
-        "Overlap of intervals",
-        "Share of the 95% confidence intervals of the real and the synthetic estimate that both have in common: 1 "
-        "equal, 0 apart. Two fresh real tables of the same size read about 0.7.",
-    ),
-    (
-        "Standardised difference",
-        "Difference of the synthetic from the real estimate, in standard errors of the real one.",
-    ),
-    (
-        "S_pMSE",
-        "How well a logistic regression tells synthetic from real rows (mean squared propensity score), over what the "
-        "right model of the data would leave: 1 is perfect, fresh real rows read about 2, below 3 is good.",
-    ),
-    (
-        "Importance agreement",
-        "Whether a model trained on the sample leans on the same columns as one trained on real rows: rank correlation "
-        "of the loss when each column is shuffled.",
-    ),
-    (
-        "By chance",
-        "What fresh real rows read on average beside these real rows. The bar of a section that names it is what they "
-        "exceed once in a thousand reports, however many columns, pairs or groups are looked at.",
-    ),
-    (
-        "k-marginal score",
-        "1000 times one minus the mean total variation over pairs of columns (with the area, where there is one), as "
-        "NIST's SDNist has it. The equivalent subsample is the share of the real rows, drawn at random, that scores "
-        "the same; as many fresh real rows score like a third of them, not like all.",
-    ),
-    (
-        "Missing values",
-        "Patterns: which columns are missing together. Dependence: among the rows where a column is missing, the "
-        "columns that tell such rows in the real table; total variation, averaged.",
-    ),
-    (
-        "Group, crossing",
-        "The rows with one label of a column (an area, a sex), or of two columns. Its size is off by the difference of "
-        "its shares over the larger one: 50% where half of it is gone, 100% where all of it is.",
-    ),
-    (
-        "V",
-        "Cramer's V without its bias: how strongly two columns are related, 0 to 1. An association is invented where "
-        "the real table has nearly none and the sample more than sampling explains.",
-    ),
-    (
-        "Impossible pair",
-        "Two values that hardly any real row has together, although both are frequent.",
+        "Propensity",
+        "Chance that a row is taken for synthetic by a classifier that did not learn from it. The rows with the "
+        "highest are the easiest to tell.",
     ),
     ("Copies", "Rows of the sample that equal a training row in every modelled column; real holdout rows do, too."),
+    ("Near copies", "Rows that agree with a training row in all columns but one at most, close numbers as equal."),
+    (
+        "Control",
+        "Real rows that nothing was trained on, attacked in the same way. What an attack finds among them is "
+        "knowledge of the population; only what it finds beyond was learnt by heart.",
+    ),
+    (
+        "Risk",
+        "Of linking, singling out and guessing: (attack - control) / (1 - control), the share of what the control "
+        "leaves that training gave away. 0: nothing; below 0: the control was easier, by chance.",
+    ),
+    (
+        "Membership inference",
+        "Telling whether a row was trained on: by its distance to the nearest synthetic row, or by how much denser "
+        "synthetic rows are around it than other real rows. AUC .5 is a toss of a coin; the share of members found "
+        "where 1% (.1%) of others are taken for members shows whether a few are certain.",
+    ),
+    (
+        "Attribute inference",
+        "Guessing a sensitive value of a person from the other columns: by the nearest synthetic row, and by a "
+        "model trained on the sample.",
+    ),
+    (
+        "CAP, TCAP",
+        "Correct attribution probability: among synthetic rows with a person's known cells, the share with the "
+        "person's sensitive cell; TCAP: how often it is right where all such rows agree.",
+    ),
+    (
+        "Singling out",
+        "A description that fits one synthetic row only (a rare value, or several conditions) fits exactly one "
+        "training row.",
+    ),
+    (
+        "Linkability",
+        "Someone with two files of half of the columns each links two entries as one person because both have the "
+        "same nearest synthetic row.",
+    ),
+    (
+        "Replicated uniques",
+        "People alone with their combination of the columns they could be looked up by, whose combination occurs "
+        "once in the sample.",
+    ),
     (
         "Distance share",
         "Share of synthetic rows nearer to a training row than to a holdout row, of equal numbers of both. Without "
@@ -114,36 +112,17 @@ NAMES = {
     "utility_accuracy": "Accuracy",
     "utility_r2": "R2",
     "utility_mae": "Mean absolute error",
-    "utility_ranking": "Ranking of the methods (Kendall's tau)",
-    "utility_top": "Shared among the most important columns",
-    "utility_importance": "Agreement on which columns matter (Spearman)",
-    "analysis_overlap": "Overlap of confidence intervals",
-    "analysis_worst": "Furthest estimate, in standard errors",
-    "analysis_difference": "Mean standardised difference",
-    "analysis_agreement": "Same sign and same verdict at 5%",
-    "analysis_cover": "Intervals that hold the real estimate",
-    "spmse": "S_pMSE, all columns (main effects)",
-    "spmse_pairs": "S_pMSE of pairs, mean",
-    "k_marginal": "k-marginal score (0 to 1000)",
-    "k_marginal_subsample": "Subsample with the same k-marginal score",
-    "coverage": "Real rows whose label is lost",
-    "range": "Rows beyond the real range",
-    "missing_patterns": "Patterns of missing values",
-    "missing_dependence": "Kinds of rows with missing values",
-    "subgroup_size": "Size of a group",
-    "crossing_size": "Size of a crossing of two groups",
-    "subgroup_error": "Other columns within a group",
-    "invented": "Association that is invented (V)",
-    "vanished": "Association that is lost (V)",
-    "functions": "Rows that break a relation of columns",
-    "impossible": "Rows with an impossible pair of values",
-    "rules": "Rows that break a rule of the schema",
-    "dates": "Parts of dates",
-    "text_missing": "Missing share of surrogates",
-    "text_length": "Length of surrogates",
-    "identifier_repeats": "Identifiers that repeat",
-    "weighted_shape": "Weighted shares of a column",
-    "weighted_mean": "Weighted mean, in standard deviations",
+    "near_copies": "Rows that nearly equal a training row",
+    "membership_auc": "AUC of telling members",
+    "membership_tpr_1": "Members found at 1% false alarms",
+    "membership_tpr_01": "Members found at .1% false alarms",
+    "inference_neighbour": "Risk of guessing, nearest row",
+    "inference_model": "Risk of guessing, model",
+    "cap": "CAP (right among equal rows)",
+    "singling_out_univariate": "Risk of singling out, one column",
+    "singling_out_multivariate": "Risk of singling out, several columns",
+    "linkability": "Risk of linking",
+    "replicated_uniques": "Replicated uniques",
     "copies": "Rows that equal a training row",
     "dcr_share": "Distance share (50%: no memory)",
     "dcr_ratio": "Median distance to training rows over that to holdout rows",

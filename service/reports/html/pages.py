@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from models.evaluation.bars import judge
-from models.evaluation.result import Metric
-from service.reports.html import series
-from service.reports.html.attacked import attacked
-from service.reports.html.details import SECTIONS, details
+from service.reports.html import attacks, series
 from service.reports.html.glossary import GLOSSARY, HOW
 from service.reports.html.standing import excess, views, worst_first
 from service.reports.html.training import training
@@ -99,6 +95,10 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "validity": _misfits(sections.get("validity") or {}),
         "rules": {"cost": None, **sections["rules"]} if sections.get("rules") else None,
         "training": training(manifest),
+        "detected": attacks.detected(detection),
+        "members": attacks.members(sections.get("disclosure") or {}),
+        "guessed": attacks.guessed(sections.get("disclosure") or {}),
+        "verdicts": attacks.WORDS,
         "distances": series.distances(sections.get("disclosure")),
         "glossary": GLOSSARY,
         "how": HOW,
