@@ -33,9 +33,9 @@ class Method:
 
 
 def _conv1d() -> type[Any]:
-    from models.classifiers import conv  # type: ignore[attr-defined,unused-ignore]
+    from models.classifiers.conv import Conv1D
 
-    return conv.Conv1D  # type: ignore[no-any-return,unused-ignore]
+    return Conv1D
 
 
 METHODS = {

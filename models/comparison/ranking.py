@@ -17,8 +17,6 @@ from models.comparison.problem import Problem
 from models.errors import Detail, InvalidInput
 
 LEVEL = 0.05
-COUNTED = ("accuracy", "subset_accuracy")
-"""Measures that McNemar's test is about."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,13 @@ def differences(
         about = {"value": got.value, "low": got.low, "high": got.high, "p": got.p}
         found.append({**about, "mcnemar": _mcnemar(best, other, problem)})
     adjusted = holm([d["p"] if d else math.nan for d in found])
+    # McNemar's test is about rows that are right: accuracy, of several labels that of all of them.
+    about_rows = measure.name == ("subset_accuracy" if problem.task.several else "accuracy")
     counted = holm([d["mcnemar"]["p"] if d and d["mcnemar"] else math.nan for d in found])
     for d, p, q in zip(found, adjusted, counted, strict=True):
         if d is not None:
             d["p_adjusted"], d["worse"] = p, bool(p < LEVEL)
-            d["probably_worse"] = bool(q < LEVEL) and not d["worse"] and measure.name in COUNTED
+            d["probably_worse"] = bool(q < LEVEL) and not d["worse"] and about_rows
             if d["mcnemar"]:
                 d["mcnemar"]["p_adjusted"] = q
     return found

@@ -212,6 +212,31 @@ def test_work_tells_how_far_it_is_and_can_be_stopped(table: Table) -> None:
             compare(table, options(targets=["ill"]), progress=Stopped(checks))
 
 
+def test_networks_take_their_part_and_a_convolution_reads_ordered_columns() -> None:
+    rng = np.random.default_rng(0)
+    place = rng.integers(0, 8, 240)
+    waves = rng.normal(0, 0.3, (240, 12))
+    rising = rng.random(240) < 0.5
+    for k in range(4):  # a slope somewhere in the window, up or down
+        waves[np.arange(240), place + k] += np.where(rising, k, 3 - k)
+    data = pd.DataFrame({f"t{k}": waves[:, k].round(3) for k in range(12)}).assign(kind=np.where(rising, "up", "down"))
+    quick = {"epochs": 15, "members": 1}
+    asked = options(
+        targets=["kind"],
+        methods=["mlp", "conv1d"],
+        ordered=[f"t{k}" for k in range(12)],
+        method_options={"mlp": quick, "conv1d": quick},
+        ignore=[],
+        learning_curve=False,
+    )
+    section = compare(table_from_frame(data), asked).sections["comparisons"][0]
+    assert {m["method"]: m["note"] for m in section["methods"]} == {"mlp": "", "conv1d": ""}
+    got = {m["method"]: m["scores"]["accuracy"]["value"] for m in section["methods"]}
+    assert got["conv1d"] > 0.85
+    with pytest.raises(InvalidInput, match="no feature"):
+        compare(table_from_frame(data), options(targets=["kind"], methods=["conv1d"], ordered=["kind"], ignore=[]))
+
+
 def test_a_method_that_cannot_learn_is_named_and_the_others_go_on(table: Table) -> None:
     few = table.take(np.flatnonzero(np.arange(300) < 60))
     asked = options(targets=["ill"], method_options={"tree": {"leaf": 1}, "linear": {"scaling": "standard"}})
