@@ -129,7 +129,7 @@ def view(metric: Mapping[str, Any]) -> dict[str, Any]:
 
 def _misfits(found: Mapping[str, Any]) -> dict[str, Any] | None:
     """What of uploaded tables did not fit the real one; None where there is nothing to tell."""
-    told = {
+    told: dict[str, Any] = {
         "left_out": found.get("left_out") or [],
         "extra": found.get("extra") or {},
         "cells": found.get("cells") or [],
