@@ -37,7 +37,7 @@ OVERSHADOWED = 0.5
 UNRELATED = 0.7
 """A relation that is off by so much of what independent columns read is gone, and so are all of a column that has lost
 so many of its relations."""
-FEWEST = 3
+FEWEST = 2
 """Relations of a column that can be said to have lost them all."""
 SHARED = 0.5
 """A column is named rather than its worst pair where its other pairs together are off by so much of that."""

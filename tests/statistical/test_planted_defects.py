@@ -70,13 +70,13 @@ DEFECTS = {
     ),
     "people": (
         Defect("shuffled", ("employment",)),
-        Defect("dropped", ("tenure",), label="Rented privately"),
-        Defect("moved", ("income",), codes=("-9", "")),
+        Defect("dropped", ("tenure",), label="Private rent"),
+        Defect("moved", ("income",), codes=("N",)),
         Defect("copied", share=0.05),
-        Defect("broken", ("marital_status", "age"), share=0.05),
-        Defect("independent", ("household_size", "relationship", "tenure")),
+        Defect("broken", ("occupation", "employment"), share=0.1),
+        Defect("independent", ("urban", "region", "tenure")),
         Defect("invented", ("sex", "region"), share=0.6),
-        Defect("thinned", ("region", "sex"), share=0.8, label="North|Female"),
+        Defect("thinned", ("region", "sex"), share=0.8, label="Easthaven|Female"),
     ),
 }
 
