@@ -16,6 +16,8 @@ from models.evaluation.sampled import Sampled
 
 MOST_CROSSED = 1_000
 """Groups of a crossing of two columns, at most."""
+SAME = 0.95
+"""A crossing that holds so much of one of its groups says nothing new."""
 RELATIVE = 0.05
 """A group whose share is off by a twentieth passes in any case."""
 
@@ -55,14 +57,16 @@ def subgroups(t: Sampled) -> Part:
 
 def _sizes(t: Sampled, groupings: Sequence[tuple[tuple[int, ...], list[Ints], int]]) -> list[Finding]:
     counted = [(of, [np.bincount(c, minlength=size) for c in cells]) for of, cells, size in groupings]
-    tests = sum(int((c[0] >= FEW).sum()) for _, c in counted)
+    alone = {of[0]: counts[0] for of, counts in counted if len(of) == 1}
+    judged = [_judged(of, counts[0], alone) for of, counts in counted]
+    tests = sum(len(k) for k in judged)
     z = critical(tests)
     out = []
-    for of, counts in counted:
+    for (of, counts), enough in zip(counted, judged, strict=True):
         own = [c / max(int(c.sum()), 1) for c in counts]
         n, m = (max(int(c.sum()), 1) for c in counts[:2])
         error = share_error((counts[0] + counts[1]) / (n + m), n, m)
-        for k in np.flatnonzero(counts[0] >= FEW):
+        for k in enough:
             larger = max(own[0][k], own[1][k])
             value = abs(own[0][k] - own[1][k]) / larger
             bar = max(z * error[k] / larger, RELATIVE)
@@ -74,6 +78,16 @@ def _sizes(t: Sampled, groupings: Sequence[tuple[tuple[int, ...], list[Ints], in
             subject = _subject(t, of, int(k))
             out.append(Finding(subject, columns, float(value), float(usual), float(bar), held, more, own_error))
     return out
+
+
+def _judged(of: tuple[int, ...], counts: Ints, alone: dict[int, Ints]) -> Ints:
+    """Groups of FEW rows; of a crossing only those that are not (nearly) one of its two groups by itself."""
+    enough = counts >= FEW
+    if len(of) == 2:
+        first, second = (alone[j] for j in of)
+        least = np.minimum(np.repeat(first, len(second)), np.tile(second, len(first)))
+        enough &= counts < SAME * least
+    return np.flatnonzero(enough)
 
 
 def _subject(t: Sampled, of: tuple[int, ...], k: int) -> str:

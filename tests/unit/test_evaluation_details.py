@@ -210,6 +210,9 @@ def test_groups_are_those_asked_for_or_areas_first() -> None:
     part = looked(people(1000, 300))
     assert part.sections["subgroups"]["columns"][:2] == ["district", "sex"]
     assert part.sections["subgroups"]["areas"] == ["district"]
+    crossed = [r["columns"] for r in part.sections["subgroups"]["rows"] if len(r["columns"]) == 2]
+    assert crossed
+    assert ["district", "zone"] not in crossed, "a district lies in one zone: the crossing is the district"
     asked = looked(people(1000, 300), options=EvaluationOptions(subgroups=("coin",)))
     assert asked.sections["subgroups"]["columns"] == ["coin"]
     assert {r["columns"][0] for r in asked.sections["subgroups"]["errors"]} == {"coin"}
