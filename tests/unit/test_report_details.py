@@ -1,0 +1,54 @@
+"""The page of the details: every part laid out, worst first, each table with its CSV; hostile labels escaped."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from models.evaluation.chance import Finding, rows_of
+from service.reports.html import render
+from service.reports.html.tables import tables
+from tests.unit.test_evaluation_details import looked, people, thinned
+from tests.unit.test_reports_html import HOSTILE, report
+
+PARTS = ("coverage", "missingness", "subgroups", "associations", "relations", "dates", "texts", "weights")
+
+
+@pytest.fixture(scope="module")
+def sections() -> dict[str, Any]:
+    part = looked(thinned(people(2000, 300)))
+    return dict(json.loads(json.dumps(part.sections, default=lambda v: v.tolist())))
+
+
+def test_every_part_is_laid_out_with_its_tables(sections: dict[str, Any]) -> None:
+    page = render(report(**sections))
+    assert [p for p in PARTS if f'<section id="{p}">' not in page] == []
+    found = {t.name: t for t in tables(page)}
+    assert {
+        "lost-labels",
+        "beyond-range",
+        "missingness",
+        "group-sizes",
+        "within-groups",
+        "invented",
+        "vanished",
+    } <= set(found)
+    assert {"functions", "impossible-pairs", "dates", "texts", "weighted-shares", "weighted-means"} <= set(found)
+    lines = found["group-sizes"].csv().splitlines()
+    assert lines[0].startswith("Group,Off by,low,high,Reads,Bar")
+    assert lines[1].startswith("district = j")
+    assert ",fail," in lines[1]
+
+
+def test_a_report_without_details_has_none_of_their_sections() -> None:
+    page = render(report())
+    assert not any(f'<section id="{p}">' in page for p in PARTS)
+
+
+def test_hostile_labels_are_escaped() -> None:
+    rows = rows_of([Finding(HOSTILE, (HOSTILE,), 0.5, 0.1, 0.2, None, {"real": 0.5, "synthetic": 0.2}, 0.1)])
+    page = render(report(subgroups={"rows": rows, "errors": [], "note": HOSTILE, "columns": [], "areas": []}))
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
