@@ -17,6 +17,7 @@ from populace.commands.demo import demo
 from populace.commands.doctor import doctor
 from populace.commands.evaluate import evaluate
 from populace.commands.impute import impute
+from populace.commands.search import tune
 from populace.commands.serve import migrate, serve, worker
 from populace.commands.synth import synth
 from populace.console import emit
@@ -49,7 +50,7 @@ def options(
     """
 
 
-for command in (synth, evaluate, compare, impute, demo, serve, worker, migrate, doctor, audit):
+for command in (synth, evaluate, compare, tune, impute, demo, serve, worker, migrate, doctor, audit):
     app.command()(command)
 jobs.app.command()(tuning.tune)
 jobs.app.command()(tuning.trials)

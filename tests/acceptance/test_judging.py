@@ -107,3 +107,18 @@ def test_compare_methods_on_a_file(populace: Run, files: dict[str, Path], tmp_pa
     assert all(m["test"]["accuracy"]["value"] > 0 for m in first["methods"])
     assert {m["name"] for m in report["metrics"]} >= {"accuracy", "r2"}
     assert "<html" in page.read_text()
+
+
+@pytest.mark.slow
+def test_tune_a_method_on_a_file(populace: Run, files: dict[str, Path], tmp_path: Path) -> None:
+    space, best, page = tmp_path / "space.json", tmp_path / "best.json", tmp_path / "search.html"
+    space.write_text(json.dumps({"depth": [1, 3]}))
+    args = ["--target", "sex", "--method", "tree", "--search", "grid", "--space", space, "--seed", 1]
+    done = populace("tune", files["real"], *args, "--output", best, "--report", page)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:3] == ["trial", "accuracy", "depth"]
+    assert sum("succeeded" in line for line in lines) == 2
+    assert "sex" in lines[-1]
+    assert json.loads(best.read_text())["depth"] in (1, 3)
+    assert "<html" in page.read_text()

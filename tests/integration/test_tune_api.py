@@ -134,3 +134,62 @@ def test_private_training_takes_no_tuned_options(client: TestClient, dataset: st
     tuned = mine.job(dataset, "tune", result=FOUND, spec={"seed": 1, "holdout": 0.1})
     body = {"kind": "synthesize", "dataset_id": dataset, "options_from": tuned, "privacy": {"epsilon": 1}}
     assert client.post("/v1/jobs", json=body).status_code == 422
+
+
+SEARCH = {"method": "tree", "target": "sex", "search": "grid", "trials": 4, "space": {"depth": [2, 4]}, "seed": 3}
+
+
+def test_a_search_of_a_methods_options(client: TestClient, database: Database, mine: Any) -> None:
+    dataset = mine.dataset(row_count=300)
+    made = order(client, dataset, **SEARCH, options={"folds": 3, "scaling": "none"})
+    assert made.status_code == 202, made.text
+    spec = made.json()["spec"]
+    assert (spec["method"], spec["target"], spec["trials"], spec["seed"]) == ("tree", "sex", 4, 3)
+    asked = {k: spec["options"][k] for k in ("method", "search", "space", "folds", "scaling", "validation", "seed")}
+    assert asked == {
+        "method": "tree", "search": "grid", "space": {"depth": [2, 4]}, "folds": 3, "scaling": "none",
+        "validation": None, "seed": 3,
+    }  # fmt: skip
+    plan = client.post("/v1/jobs?dry_run=true", json={"kind": "tune", "dataset_id": dataset, **SEARCH}).json()
+    assert 5 < plan["estimates"]["seconds"] < 60
+    tuning = {"method": "tree", "trials": TRIALS, "best": 1, "options": {"depth": 4}}
+    with database.write() as session:
+        held = lifecycle.claim(session, worker="w", queues=("gpu",), lease_seconds=60)
+    assert held is not None
+    with database.write() as session:
+        evaluation = {"version": 2, "metrics": [], "sections": {"search": {}}, "meta": {}}
+        lifecycle.publish(session, held, {"tuning": tuning, "evaluation": evaluation}, {})
+    result = client.get(f"/v1/jobs/{made.json()['id']}").json()["result"]
+    assert (result["options"], result["dataset_id"]) == ({"depth": 4}, dataset)
+    assert client.get(f"/v1/reports/{result['report_id']}").json()["kind"] == "comparison"
+    refused = client.post(
+        "/v1/jobs", json={"kind": "synthesize", "dataset_id": dataset, "options_from": made.json()["id"]}
+    )
+    assert refused.status_code == 422
+    assert "method tree" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"target": None}, "target"),
+        ({"target": "key"}, "target"),
+        ({"method": "dance"}, "methods"),
+        ({"search": "luck"}, "search"),
+        ({"objective": "utility"}, "objective"),
+        ({"holdout": 0.2}, "holdout"),
+        ({"space": {"depth": {"low": 9, "high": 3}}}, "space"),
+        ({"options": {"method": "mlp"}}, "method"),
+        ({"options": {"hats": 1}}, "hats"),
+        ({"options": {"groups": "hat"}}, "groups"),
+        ({"method": None}, "search"),
+    ],
+    ids=str,
+)
+def test_bad_searches_of_methods_are_refused(
+    client: TestClient, mine: Any, check_problem: Any, change: dict[str, Any], place: str
+) -> None:
+    body = {k: v for k, v in {**SEARCH, **change}.items() if v is not None}
+    problem = check_problem(order(client, mine.dataset(row_count=300), **body), 422)
+    assert problem["hint"]
+    assert place in json.dumps(problem["errors"])

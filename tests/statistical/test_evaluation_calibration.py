@@ -11,9 +11,7 @@ from models.evaluation.result import Evaluation
 from models.schema import Column, Kind, Schema
 from models.table import Table
 
-OPTIONS = EvaluationOptions(
-    mlp=False, sdmetrics=False, methods=("boosting",), detection_rows=300, utility_rows=600
-)
+OPTIONS = EvaluationOptions(mlp=False, sdmetrics=False, methods=("boosting",), detection_rows=300, utility_rows=600)
 SCHEMA = Schema(
     (
         Column("age", Kind.INTEGER),

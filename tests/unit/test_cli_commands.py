@@ -31,6 +31,7 @@ COMMANDS = [
     "synth",
     "evaluate",
     "compare",
+    "tune",
     "impute",
     "datasets",
     "jobs",

@@ -42,6 +42,13 @@ COMPARED = {
     ],
 }
 
+TRIALS = [
+    {"number": 0, "parameters": {}, "state": "succeeded", "score": 0.8, "seconds": 1.0},
+    {"number": 1, "parameters": {"depth": 4}, "state": "succeeded", "score": 0.9, "seconds": 1.0},
+]
+SEARCHED = {"method": "tree", "trials": TRIALS, "best": 1, "score": "accuracy", "options": {"depth": 4}}
+SEARCHED |= {"verdict": "decision tree for a: accuracy 0.9."}
+
 
 class Service:
     """Answers as the service would, and keeps what it was asked."""
@@ -63,7 +70,8 @@ class Service:
         if path == "/v1/jobs":
             self.jobs.append(json.loads(body))
         if path.startswith("/v1/jobs"):
-            return httpx.Response(200, json={"id": "job_1", "state": "succeeded", "result": {"report_id": "rep_1"}})
+            result = {"report_id": "rep_1", **SEARCHED}
+            return httpx.Response(200, json={"id": "job_1", "state": "succeeded", "result": result})
         if request.url.params.get("format") == "html":
             return httpx.Response(200, text="<html>")
         shape = {"name": "shape", "value": 0.1, "bar": 0.2, "status": "pass", "direction": "lower"}
@@ -82,9 +90,9 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
         with client() as made:
             yield made
 
-    for command in ("evaluate", "compare"):
+    for command in ("evaluate", "compare", "search"):
         monkeypatch.setattr(f"populace.commands.{command}.local", local)
-    for command in ("compare", "jobs"):
+    for command in ("compare", "jobs", "tuning"):
         monkeypatch.setattr(f"populace.commands.{command}.connect", client)
     return service
 
@@ -142,6 +150,28 @@ def test_compare_on_a_sample_of_a_service(service: Service) -> None:
     done = run(app, ["compare", "--sample", "smp_1", "--target", "a"])
     assert done.exit_code == 0, done.output
     assert service.jobs == [{"kind": "compare", "sample_id": "smp_1", "targets": ["a"]}]
+
+
+def test_tune_sends_the_search_and_shows_its_trials(service: Service, file: Path, tmp_path: Path) -> None:
+    space, best = tmp_path / "space.json", tmp_path / "best.json"
+    space.write_text('{"depth": [2, 4]}')
+    args = ["--target", "a", "--method", "tree", "--search", "grid", "--folds", "3", "--space", str(space)]
+    done = run(app, ["tune", str(file), *args, "--trials", "2", "--max-time", "1m", "--output", str(best)])
+    assert done.exit_code == 0, done.output
+    assert service.jobs == [
+        {
+            "kind": "tune", "dataset_id": "ds_1", "target": "a", "method": "tree", "search": "grid", "trials": 2,
+            "max_time": 60.0, "space": {"depth": [2, 4]}, "options": {"folds": 3},
+        }
+    ]  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["trial", "0", "1*"]
+    assert lines[-1] == "decision tree for a: accuracy 0.9."
+    assert json.loads(best.read_text()) == {"depth": 4}
+    shown = run(app, ["jobs", "tune", "ds_1", "--target", "a", "--method", "tree"])
+    assert shown.exit_code == 0, shown.output
+    assert "decision tree for a: accuracy 0.9." in shown.stderr
+    assert service.jobs[1] == {"kind": "tune", "dataset_id": "ds_1", "target": "a", "method": "tree"}
 
 
 def test_jobs_of_a_service(service: Service) -> None:
