@@ -13,6 +13,7 @@ arXiv:2109.12717, who call 3 good and 10 the limit).
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -199,11 +200,12 @@ def _metric(
     value = finite(read["synthetic"]) if "synthetic" in read else None
     if value is None:
         return _empty(name, f"No column varies. {note}".strip())
-    known = {role: finite(read[role]) if role in read else None for role in ("ceiling", "holdout", "floor")}
+    known = [finite(read[role]) if role in read else None for role in ("ceiling", "holdout", "floor")]
     text = f"{note}A right model reads 1, fresh real rows of this number {usual:.2f}."
     status = "pass" if value <= bar else "fail"
     low, high = (finite(s) for s in span)
-    return Metric(name, value, SECTION, **known, low=low, high=high, unit="ratio", note=text, bar=bar, status=status)
+    found = Metric(name, value, SECTION, "", *known, low=low, high=high, unit="ratio", note=text)
+    return replace(found, bar=bar, status=status)
 
 
 def _empty(name: str, note: str) -> Metric:

@@ -234,7 +234,9 @@ def _metrics(
             least,
             status=status,
             note=f"Furthest off: {at}; in standard errors of the difference.{lost} {note}",
-            **{r: yards.get(r) for r in YARDSTICKS},
+            ceiling=yards.get("ceiling"),
+            holdout=yards.get("holdout"),
+            floor=yards.get("floor"),
         )
     differences = {r: np.abs(g.difference[np.isfinite(g.difference)]) for r, g in found.items()}
     what = f"Mean distance of the estimates, in standard errors of the real ones. {note}"
@@ -251,14 +253,14 @@ def _information(
     """A figure that is the mean over the estimates of each table."""
     values = found["synthetic"].astype(float)
     low, high = overlap.interval(values, rng)
-    yards = {r: float(np.mean(found[r])) if r in found and len(found[r]) else None for r in YARDSTICKS}
+    yards = [float(np.mean(found[r])) if r in found and len(found[r]) else None for r in YARDSTICKS]
     value = finite(float(values.mean())) if len(values) else None
     return Metric(
         name,
         value,
         SECTION,
         analysis.label,
-        **yards,
+        *yards,
         low=finite(low),
         high=finite(high),
         direction="lower" if name == "analysis_difference" else "higher",

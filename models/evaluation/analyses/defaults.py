@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,10 @@ def _regression(real: Matrix, t: int, others: list[int]) -> Regression | None:
             names.append(spelled(column.name))
     if not names:
         return None
-    raw = {"kind": "regression", "formula": f"{spelled(target.name)} ~ {' + '.join(names[:PREDICTORS])}"}
+    raw: dict[str, Any] = {
+        "kind": "regression",
+        "formula": f"{spelled(target.name)} ~ {' + '.join(names[:PREDICTORS])}",
+    }
     raw |= {"missing": "level", "rare": RARE}
     if target.labelled:
         present = real.values[np.isfinite(real.values[:, t]), t]

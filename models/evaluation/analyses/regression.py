@@ -77,15 +77,15 @@ def fit_glm(x: Floats, y: Floats, family: str = "gaussian", weights: Floats | No
 def _solve(x: Floats, y: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Weighted least squares: coefficients (p,), and R of the weighted x = QR."""
     root = np.sqrt(weights)
-    r = np.linalg.qr(np.column_stack([x * root[:, None], y * root]), mode="r")
-    return np.asarray(solve_triangular(r[:-1, :-1], r[:-1, -1])), np.asarray(r[:-1, :-1])
+    r = np.asarray(np.linalg.qr(np.column_stack([x * root[:, None], y * root]), mode="r"))
+    return np.asarray(solve_triangular(r[:-1, :-1], r[:-1, -1])), r[:-1, :-1]
 
 
 def _independent(x: Floats) -> npt.NDArray[np.int64]:
     """Columns that do not follow from earlier ones."""
     kept = np.flatnonzero((x != 0).any(axis=0))
     while len(kept):
-        diagonal = np.abs(np.diag(np.linalg.qr(x[:, kept], mode="r")))
+        diagonal = np.abs(np.diag(np.asarray(np.linalg.qr(x[:, kept], mode="r"))))
         sound = diagonal > ALIASED * np.linalg.norm(x[:, kept], axis=0)
         if sound.all():
             break

@@ -89,7 +89,7 @@ def _estimates(
         cells = [layout.read(t) for t in (real, *tables)]
         read = [(c.values, c.errors**2, c.rows) for c in cells]
     sound = np.stack([np.isfinite(q) & np.isfinite(u) for q, u, _ in read])
-    kept = sound.all(axis=0)
+    kept = np.asarray(sound.all(axis=0))
     lost = [n for n, first, all_ in zip(names, sound[0], kept, strict=True) if first and not all_]
     if not kept.any():
         raise InvalidInput("No estimate is given by all samples.", hint="Draw larger samples.")

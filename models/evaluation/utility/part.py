@@ -295,10 +295,13 @@ def _importance(lab: Lab, method: str, leaned: Mapping[str, Learnt]) -> tuple[li
             halves.append(read(train(method, problem, _mask(lab), context.seed, *data)))
     same = importance.spearman(found["real"], found["synthetic"])
     shared = importance.top_overlap(found["real"], found["synthetic"])
-    known = [importance.spearman(*halves), importance.top_overlap(*halves)] if halves else [None, None]
+    known: list[float | None] = [None, None]
+    if halves:
+        a, b = halves
+        known = [importance.spearman(a, b), importance.top_overlap(a, b)]
     note = (
-        f"Permutation importance of {len(columns)} columns for {name_of(method, problem.task)}, {len(y):,} holdout rows; "
-        "ceiling: models of two halves of the real rows. Columns without importance are ranked by chance."
+        f"Permutation importance of {len(columns)} columns for {name_of(method, problem.task)}, {len(y):,} holdout "
+        "rows; ceiling: models of two halves of the real rows. Columns without importance are ranked by chance."
     )
     section: dict[str, Any] = {"method": name_of(method, problem.task), "note": note}
     section["columns"] = importance.table(names, {k: found[k] for k in ("real", "synthetic")})
