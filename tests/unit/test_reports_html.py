@@ -13,7 +13,8 @@ from service.reports.html.charts import bullet, heat
 from service.reports.html.figures import axis, cell, percent, short, visible
 from service.reports.html.histogram import folded, histogram
 from service.reports.html.pages import build
-from service.reports.html.standing import judged, view
+from service.reports.html.standing import judged, view, worst_first
+from service.reports.html.tables import guarded, tables
 from tests.fidelity_report import metric, report
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e" + "é😀" * 400
@@ -268,3 +269,70 @@ def test_rules_and_their_cost() -> None:
     page = render(report(rules={**rules, "cost": cost}))
     assert "3.12% of the rows were drawn again, 1.034 draws a row" in page or "1.035 draws a row" in page
     assert "7 rows broke a rule time and again" in page
+
+
+def test_tables_of_the_page_are_csv_with_their_values() -> None:
+    page = render(report("=SUM(A1)|b"))
+    found = {t.name: t for t in tables(page)}
+    assert {"scorecard", "pairs", "column-sex", "column-sum-a1-b", "training"} <= set(found)
+    assert found["column-sex"].csv() == "Value,Real,Holdout,Synthetic\nF,0.5,0.4,0.6\nM,0.5,0.6,0.4\n"
+    head, row = found["scorecard"].csv().splitlines()
+    assert head.startswith("Figure,Value,Reads,Bar")
+    assert row.split(",")[1:3] == ["0.03", "fail"]
+    assert found["pairs"].csv().splitlines()[1].startswith("'=SUM(A1)|b,sex,0.1,")
+    assert len(found) == len(list(tables(page)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [("=1+1", "'=1+1"), ("+1", "'+1"), ("@a", "'@a"), ("-cmd", "'-cmd"), ("-1.5", "-1.5"), ("-2.5e-3", "-2.5e-3"),
+     ("-12%", "-12%"), ("a=b", "a=b"), ("\tx", "'\tx")],
+)  # fmt: skip
+def test_cells_that_a_spreadsheet_would_compute_are_quoted(cell: str, shown: str) -> None:
+    assert guarded(cell) == shown
+
+
+def test_the_list_of_sections_is_that_of_the_page() -> None:
+    page = render(report("<section id=x><h2>no</h2>"))
+    listed = re.findall(r'<li><a href="#([a-z-]+)">', page)
+    assert listed == re.findall(r'<section [^>]*?id="([a-z-]+)"', page)
+    assert 'class="fails"' in page.split("</nav>")[0]
+
+
+def test_what_fails_comes_first() -> None:
+    data = report()
+    data["metrics"] = [
+        metric("shape", 0.01, "a", bar=0.02, status="pass"), metric("shape", 0.5, "b", bar=0.02, status="fail"),
+        metric("shape", None, "c", bar=None, status="unavailable"), metric("shape", 0.04, "d", bar=0.02, status="fail"),
+        metric("shape", 0.3, "e", bar=None, status=""), metric("trend", 0.3, "f", bar=0.1, status="fail"),
+    ]  # fmt: skip
+    assert [m["subject"] for m in worst_first(data["metrics"])] == ["b", "f", "d", "a", "e", "c"]
+    assert [m["subject"] for m in build(data)["failing"]] == ["b", "f", "d"]
+    assert 'id="failing"' in render(data)
+
+
+def test_hostile_names_stay_text_in_the_new_sections() -> None:
+    name = "<script>alert(1)</script>|\"'&\u202e"
+    row = {"subject": name, "value": 0.3, "bar": 0.1, "expected": 0.05, "holdout": 0.04, "status": "fail"}
+    table = {"columns": [name, "sex"], "at": [0, 1], "labels": [[name, "b"], [name, name]],
+             "real": [[0.4, 0.1], [0.1, 0.4]], "synthetic": [[0.25, 0.25], [0.25, 0.25]]}  # fmt: skip
+    group = {**row, "real": 0.2, "synthetic": 0.1, "real_rows": 9}
+    data = report(name)
+    data["sections"]["pairs"]["tables"] = [table]
+    data["sections"] |= {
+        "subgroups": {"rows": [group, group], "errors": [], "note": name},
+        "associations": {"rows": [group, group], "vanished": [], "weak": 0.1},
+        "detection": {"columns": [{"column": name, "importance": 0.1, "auc_alone": 0.9}] * 2,
+                      "pairs": [{"columns": [name, name], "auc": 0.8, "gain": 0.1}] * 2},
+        "disclosure": {"inference": {"known": [name], "columns": [
+            {"column": name, "guess": 0.1, "cap": {"training": 0.9, "holdout": 0.1}}]}},
+    }  # fmt: skip
+    data["metrics"].append(metric("c2st", 0.2, section="detection", direction="higher", note=name))
+    page = render(data)
+    found = Elements(page)
+    assert found.tags.count("script") == 1
+    assert "\u202e" not in page
+    assert not any(k.startswith("on") for k, _ in found.attributes)
+    ids = [t.name for t in tables(page)]
+    assert "group-sizes" in ids
+    assert all(re.fullmatch(r"[a-z0-9-]+", i) for i in ids)
