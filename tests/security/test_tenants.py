@@ -14,6 +14,8 @@ from fastapi.testclient import TestClient
 from service.db.tables import ApiKey, Base
 
 OPEN = {("get", "/health"), ("get", "/ready")}
+NO_LISTS = {"/v1/reports/compare", "/v1/schemas/report"}
+"""The first has its own tests of other tenants' ids (test_report_charts_api.py); the second holds no data."""
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 BODIES: dict[tuple[str, str], Any] = {
@@ -61,7 +63,7 @@ def test_nothing_but_health_answers_without_a_key(app: FastAPI, anonymous: TestC
 def test_other_tenants_things_do_not_exist(
     app: FastAPI, client: TestClient, mine: Any, theirs: Any, check_problem: Check
 ) -> None:
-    ids = {**theirs.everything(), "key_id": key_of(theirs)}
+    ids = {**theirs.everything(), "key_id": key_of(theirs), "name": "scorecard"}
     ids["job_id"] = theirs.job(ids["dataset_id"], state="queued")
     before = state(mine)
     for method, path in with_ids(app):
@@ -100,7 +102,7 @@ def test_no_job_works_on_other_tenants_things(
 def test_lists_hold_ones_own_only(app: FastAPI, client: TestClient, mine: Any, theirs: Any) -> None:
     ids = set(theirs.everything().values())
     for method, path in operations(app):
-        if method == "get" and path.startswith("/v1/") and "{" not in path:
+        if method == "get" and path.startswith("/v1/") and "{" not in path and path not in NO_LISTS:
             page = client.get(path).json()
             assert ids.isdisjoint(str(item.get("id")) for item in page["items"]), path
             assert page["total"] == (1 if path == "/v1/keys" else 0), path
