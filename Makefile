@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup browser demo test serve lint bench bench-dp bench-short ledger-storm audit clean
+.PHONY: setup browser demo test serve lint bench bench-dp bench-short planted calibration evaluation-cost ledger-storm audit clean
 
 setup: $(STAMP)
 
@@ -51,6 +51,20 @@ bench-dp: setup
 bench-short: setup
 	$(BIN)/python -m bench.run --tables census --rows 1500 --models holdout independent ours --seeds 1 --fresh \
 	  --set ours.steps=60 --limit 120 --out build/bench/short
+
+# Eight defects planted in Adult and national2019 (POPULACE_BENCH_DATA), and what the report names first: an hour. The
+# short form, 4,000 rows and Adult alone, takes minutes: make planted BENCH="--only adult --rows 4000". Tests have it, too.
+planted: setup
+	$(BIN)/python -m bench.planted $(BENCH)
+
+# 40 reports on fresh real rows, which must pass every bar; independent columns and a copy must not. On the invented
+# census unless BENCH names another table: make calibration BENCH="--table adult --rows 4000".
+calibration: setup
+	$(BIN)/python -m bench.calibration $(BENCH)
+
+# Time and memory of the whole report on heart_failure, Adult and covertype (POPULACE_BENCH_DATA).
+evaluation-cost: setup
+	$(BIN)/python -m bench.evaluation $(BENCH)
 
 # 32 processes submit 200 jobs each against one privacy budget, on SQLite and on Postgres. The tests have a short form.
 ledger-storm: setup

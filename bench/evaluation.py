@@ -17,12 +17,14 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from models.evaluation.evaluate import evaluate
+from models.evaluation import evaluate as evaluation
+from models.evaluation.context import Context, Part
 from models.ingest import table_from_frame
 from models.table import Table
 
@@ -62,11 +64,26 @@ def tables(name: str, data: Path) -> tuple[Table, Table, Table]:
     return whole.part(np.arange(a)), whole.part(np.arange(a, b)), whole.part(np.arange(b, len(whole)))
 
 
+def timed(name: str, part: Callable[[Context], Part], seconds: dict[str, float]) -> Callable[[Context], Part]:
+    """The part; its seconds of the processor are noted and told."""
+
+    def run(context: Context) -> Part:
+        began = time.process_time()
+        got = part(context)
+        seconds[name] = round(time.process_time() - began, 1)
+        print(f"{name}: {seconds[name]} s", file=sys.stderr, flush=True)
+        return got
+
+    return run
+
+
 def measured(name: str, data: Path) -> dict[str, object]:
     """One report, in this process."""
     train, held, made = tables(name, data)
+    parts: dict[str, float] = {}
+    evaluation.PARTS = tuple((n, timed(n, part, parts), at) for n, part, at in evaluation.PARTS)
     began, used = time.perf_counter(), time.process_time()
-    found = evaluate(train, held, made, target=FILES[name][1])
+    found = evaluation.evaluate(train, held, made, target=FILES[name][1])
     return {
         "table": name,
         "rows": [len(train), len(held), len(made)],
@@ -74,7 +91,7 @@ def measured(name: str, data: Path) -> dict[str, object]:
         "seconds": time.perf_counter() - began,
         "cpu": time.process_time() - used,
         "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-        "parts": {k: round(v, 1) for k, v in found.meta["seconds"].items()},
+        "parts": parts,
         "counts": found.sections["verdict"]["counts"],
     }
 
@@ -99,6 +116,7 @@ def main() -> int:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         got = json.loads(done.stdout.splitlines()[-1])
         rows.append(got)
+        print(", ".join(f"{k} {v}" for k, v in got["parts"].items()), file=sys.stderr, flush=True)
         sizes = ", ".join(f"{n:,}" for n in got["rows"])
         print(
             f"| {name} | {sizes} | {got['columns']} | {got['seconds']:.0f} | {got['cpu']:.0f} "

@@ -41,10 +41,15 @@ def judged(seed: int, synthetic: Table) -> Evaluation:
     return evaluate(draw(1200, seed), draw(600, 1000 + seed), synthetic, target="works", seed=seed, options=OPTIONS)
 
 
-def test_fresh_real_rows_are_rarely_blamed() -> None:
+def test_fresh_real_rows_pass_every_bar() -> None:
+    """The short form of bench.calibration."""
     found = [judged(s, draw(1200, 2000 + s)) for s in range(8)]
-    blamed = [e.sections["verdict"]["problems"] for e in found]
-    assert sum(bool(b) for b in blamed) <= 1, blamed
+    missed = [[(m.name, m.subject, m.value, m.bar) for m in e.metrics if m.status == "fail"] for e in found]
+    assert sum(bool(m) for m in missed) <= 1, missed
+    verdicts = [e.sections["verdict"] for e in found]
+    assert [bool(v["problems"]) for v in verdicts] == [bool(m) for m in missed]
+    assert {v["status"] for v in verdicts} <= {"pass", "fail"}
+    assert all(sum(m.status == "pass" for m in e.metrics) > 20 for e in found)
     shares = [e.metric("dcr_share").value or 0.0 for e in found]
     assert abs(np.mean(shares) - 0.5) < 0.02
     covered = [(m.low or 0) <= 0.5 <= (m.high or 0) for m in (e.metric("dcr_share") for e in found)]
@@ -63,3 +68,13 @@ def test_copied_rows_and_broken_relations_are_named_first() -> None:
         assert {p["metric"] for p in named} & {"utility_auc", "trend", "c2st"}
         assert "works" in broken.sections["pairs"]["worst"][0]["columns"]
         assert broken.sections["detection"]["columns"][0]["column"] in ("works", "age", "income")
+
+
+def test_independent_columns_fail_and_a_copy_fails_disclosure() -> None:
+    rng = np.random.default_rng(0)
+    fresh = draw(1200, 2000)
+    apart = {n: fresh.data.column(n).take(pa.array(rng.permutation(1200))) for n in fresh.names}
+    for table, sections in ((Table(SCHEMA, pa.table(apart)), {"pairs"}), (draw(1200, 0), {"disclosure"})):
+        found = judged(0, table)
+        assert found.sections["verdict"]["status"] == "fail"
+        assert sections <= {m.section for m in found.metrics if m.status == "fail"}
