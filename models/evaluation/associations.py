@@ -93,7 +93,9 @@ def associations(t: Sampled) -> Part:
     if len(every) > PAIRS:
         rng = t.context.rng("associations")
         every = [every[i] for i in np.sort(rng.choice(len(every), PAIRS, replace=False))]
-    z, invented, vanished = critical(len(every)), [], []
+    z = critical(len(every))
+    invented: list[Finding] = []
+    vanished: list[Finding] = []
     for pair in every:
         found = _pair(t, pair, codes, coarse.sizes, z)
         (invented if found.more["real"] < WEAK else vanished).append(found)

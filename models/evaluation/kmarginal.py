@@ -69,7 +69,7 @@ def subsamples(real: Ints, rng: Generator) -> list[Ints]:
 def pairs_of(sizes: Sequence[int], group: int | None, most: int, rng: Generator) -> list[tuple[int, ...]]:
     """All pairs of columns with at most MOST_CELLS cells, without the group; of more than `most` a random choice."""
     chosen = [j for j, size in enumerate(sizes) if j != group and size <= MOST_CELLS]
-    every = list(itertools.combinations(chosen, 2))
+    every: list[tuple[int, ...]] = list(itertools.combinations(chosen, 2))
     if len(every) <= most:
         return every
     return [every[i] for i in np.sort(rng.choice(len(every), most, replace=False))]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from models.evaluation.chance import SLACK, Finding, bar_of, critical, metrics_of, rows_of, share_error, variation
+from models.evaluation.charts import write_numbers
 from models.evaluation.context import Part
 from models.evaluation.groups import FEW, chosen, codes, dividing, is_area, names_of
 from models.evaluation.matrix import Floats, Ints
@@ -28,15 +29,15 @@ def subgroups(t: Sampled) -> Part:
     within the groups of the chosen columns."""
     picked = chosen(t.context, t.context.options.subgroups)
     every = list(dict.fromkeys([*picked, *dividing(t.real)]))
-    labels = {j: [codes(m, j) for m in (t.real, t.synthetic, t.holdout) if m is not None] for j in every}
-    sizes = {j: len(names_of(t.real.columns[j])) for j in every}
-    groupings = [((j,), labels[j], sizes[j]) for j in every if t.real.columns[j].labelled]
-    for a, b in itertools.combinations([j for j in picked if t.real.columns[j].labelled], 2):
+    labels = {j: _labels(t, j) for j in every}
+    sizes = {j: len(_names(t, j)) for j in every}
+    groupings: list[Grouping] = [((j,), labels[j], sizes[j]) for j in every]
+    for a, b in itertools.combinations(picked, 2):
         if sizes[a] * sizes[b] <= MOST_CROSSED:
             both = [x * sizes[b] + y for x, y in zip(labels[a], labels[b], strict=True)]
             groupings.append(((a, b), both, sizes[a] * sizes[b]))
     size = _sizes(t, groupings)
-    error = _errors(t, [j for j in picked if t.real.columns[j].labelled], labels, sizes)
+    error = _errors(t, picked, labels, sizes)
     names = [t.context.names[j] for j in picked]
     asked = "asked for" if t.context.options.subgroups else "chosen"
     note = f"Groups of at least {FEW} real rows; columns {asked}: {', '.join(names) or 'none'}. {t.note}"
@@ -55,7 +56,29 @@ def subgroups(t: Sampled) -> Part:
     return Part(metrics, {"subgroups": section}, {"subgroups": len(size)})
 
 
-def _sizes(t: Sampled, groupings: Sequence[tuple[tuple[int, ...], list[Ints], int]]) -> list[Finding]:
+def _labels(t: Sampled, j: int) -> list[Ints]:
+    """Group of each row of the tables: its label, or of a number that was asked for its bin."""
+    if t.real.columns[j].labelled:
+        return [codes(m, j) for m in (t.real, t.synthetic, t.holdout) if m is not None]
+    return [c[:, j] for c in t.codes if c is not None]
+
+
+def _names(t: Sampled, j: int) -> list[str]:
+    """Of the groups of a column."""
+    column, edges = t.real.columns[j], t.cells.edges[j]
+    if edges is None:
+        return names_of(column)
+    shown = write_numbers(edges, column)
+    between = [f"{a} to {b}" for a, b in itertools.pairwise(shown)]
+    inner = [f"below {shown[0]}", *between, f"from {shown[-1]}"] if shown else ["any"]
+    return [*inner, *(f"missing: {code or 'blank'}" for code in column.missing_codes)]
+
+
+Grouping = tuple[tuple[int, ...], list[Ints], int]
+"""(columns, group of each row of each table, number of groups)"""
+
+
+def _sizes(t: Sampled, groupings: Sequence[Grouping]) -> list[Finding]:
     counted = [(of, [np.bincount(c, minlength=size) for c in cells]) for of, cells, size in groupings]
     alone = {of[0]: counts[0] for of, counts in counted if len(of) == 1}
     judged = [_judged(of, counts[0], alone) for of, counts in counted]
@@ -94,7 +117,7 @@ def _subject(t: Sampled, of: tuple[int, ...], k: int) -> str:
     """column = label, of one column or two."""
     words, left = [], k
     for j in reversed(of):
-        names = names_of(t.real.columns[j])
+        names = _names(t, j)
         left, at = divmod(left, len(names))
         words.append(f"{t.context.names[j]} = {names[at]}")
     return " and ".join(reversed(words))
@@ -129,7 +152,7 @@ def _within(t: Sampled, j: int, labels: list[Ints], size: int, tables: list[Ints
         if len(joint) > 2:
             held.append([variation(a, b)[0] for a, b in zip(joint[0], joint[2], strict=True)])
     value, mean, spread = np.moveaxis(np.stack(read), 2, 0)
-    names = names_of(t.real.columns[j])
+    names = _names(t, j)
     for i, g in enumerate(enough):
         worst = int(np.argmax(value[:, i] - mean[:, i]))
         more: dict[str, object] = {
@@ -139,7 +162,8 @@ def _within(t: Sampled, j: int, labels: list[Ints], size: int, tables: list[Ints
         }
         other = float(np.mean([h[i] for h in held])) if held and counts[2][g] >= FEW else None
         name = t.context.names[j]
-        yield f"{name} = {names[g]}", name, *(float(x[:, i].mean()) for x in (value, mean, spread)), other, more
+        read_here = [float(x[:, i].mean()) for x in (value, mean, spread)]
+        yield f"{name} = {names[g]}", name, read_here[0], read_here[1], read_here[2], other, more
 
 
 def _joint(groups: Ints, cells: Ints, size: int, width: int) -> Floats:

@@ -216,6 +216,9 @@ def test_groups_are_those_asked_for_or_areas_first() -> None:
     asked = looked(people(1000, 300), options=EvaluationOptions(subgroups=("coin",)))
     assert asked.sections["subgroups"]["columns"] == ["coin"]
     assert {r["columns"][0] for r in asked.sections["subgroups"]["errors"]} == {"coin"}
+    ages = looked(people(2000, 300), options=EvaluationOptions(subgroups=("age",))).sections["subgroups"]
+    assert {r["columns"][0] for r in ages["errors"]} == {"age"}
+    assert sum(r["subject"].startswith("age = below ") for r in ages["errors"]) == 1
     assert [is_area(n) for n in ("PUMA", "birthCountry", "home_region", "square_area", "ladder", "status")] == [
         True, True, True, True, False, False,
     ]  # fmt: skip
