@@ -204,7 +204,8 @@ def _metric(
     text = f"{note}A right model reads 1, fresh real rows of this number {usual:.2f}."
     status = "pass" if value <= bar else "fail"
     low, high = (finite(s) for s in span)
-    found = Metric(name, value, SECTION, "", *known, low=low, high=high, unit="ratio", note=text)
+    ceiling, holdout, floor = known
+    found = Metric(name, value, SECTION, "", ceiling, holdout, floor, low, high, unit="ratio", note=text)
     return replace(found, bar=bar, status=status)
 
 

@@ -69,6 +69,17 @@ def test_a_separated_response_is_told_as_such() -> None:
     assert np.isfinite(got.errors).all()
 
 
+def test_weights_do_not_make_a_separated_level_certain() -> None:
+    """All rows of one level have one outcome: the linearised error would be nothing."""
+    rng = np.random.default_rng(0)
+    level, y = np.repeat([0.0, 1.0], [180, 20]), (rng.random(200) < 0.5).astype(float)
+    y[180:] = 1.0
+    x = np.column_stack([np.ones(200), level])
+    got = fit_glm(x, y, "binomial", np.ones(200))
+    assert got.errors[1] > 20
+    assert got.errors[0] < 0.3
+
+
 def test_too_few_rows_and_constants_are_refused() -> None:
     x, y = rows("gaussian", 5)
     with pytest.raises(InvalidInput, match="too few"):

@@ -254,15 +254,18 @@ def _information(
     values = found["synthetic"].astype(float)
     low, high = overlap.interval(values, rng)
     yards = [float(np.mean(found[r])) if r in found and len(found[r]) else None for r in YARDSTICKS]
+    ceiling, holdout, floor = yards
     value = finite(float(values.mean())) if len(values) else None
     return Metric(
         name,
         value,
         SECTION,
         analysis.label,
-        *yards,
-        low=finite(low),
-        high=finite(high),
+        ceiling,
+        holdout,
+        floor,
+        finite(low),
+        finite(high),
         direction="lower" if name == "analysis_difference" else "higher",
         unit={"analysis_difference": "ratio", "analysis_overlap": "score"}.get(name, "share"),
         note=note,

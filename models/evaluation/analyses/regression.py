@@ -17,7 +17,7 @@ from models.errors import InvalidInput
 from models.evaluation.matrix import Floats
 
 ROUNDS, CLOSE, ALIASED, FARTHEST = 30, 1e-10, 1e-7, 30.0
-LARGEST = 50.0
+LARGEST, BROKEN = 50.0, 2.0
 """Standard error of a scaled coefficient from which on the likelihood is taken to have no maximum."""
 
 
@@ -60,18 +60,27 @@ def fit_glm(x: Floats, y: Floats, family: str = "gaussian", weights: Floats | No
         beta, r, mean, converged = _iterate(z, y, w, family)
     bread = solve_triangular(r, np.eye(len(r)))
     bread = bread @ bread.T
+    covariance = bread * (float((w * (y - mean) ** 2).sum() / (n - z.shape[1])) if family == "gaussian" else 1.0)
     if weights is not None:
         scores = z * (w * (y - mean))[:, None]
-        covariance = bread @ (scores.T @ scores * (n / (n - 1))) @ bread
-    elif family == "gaussian":
-        covariance = bread * float(((y - mean) ** 2).sum() / (n - z.shape[1]))
-    else:
-        covariance = bread
+        covariance = _widened(bread @ (scores.T @ scores * (n / (n - 1))) @ bread, covariance)
     converged = converged and bool(np.sqrt(np.diag(bread)).max() < LARGEST or family == "gaussian")
     coefficients, whole = np.full(p, np.nan), np.full((p, p), np.nan)
     coefficients[kept] = beta / scale[kept]
     whole[np.ix_(kept, kept)] = covariance / np.outer(scale[kept], scale[kept])
     return Fit(coefficients, whole, n, converged)
+
+
+def _widened(linearised: Floats, plain: Floats) -> Floats:
+    """The linearised covariance, but the plain one where it breaks down: where a level has one outcome only, no
+    residual is left to learn its error from."""
+    a, b = np.sqrt(np.diag(linearised).clip(0)), np.sqrt(np.diag(plain))
+    if not (broken := b > BROKEN * a).any():
+        return linearised
+    out = linearised.copy()
+    out[broken, :] = out[:, broken] = 0.0
+    out[np.ix_(broken, broken)] = plain[np.ix_(broken, broken)]
+    return out
 
 
 def _solve(x: Floats, y: Floats, weights: Floats) -> tuple[Floats, Floats]:
