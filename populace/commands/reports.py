@@ -16,7 +16,7 @@ from populace.scorecard import beside, scorecard
 app = noun(
     "reports",
     "What samples are worth.",
-    ("id", "sample_id", "dataset_id", "created_at"),
+    ("id", "kind", "sample_id", "dataset_id", "created_at"),
     deletable=False,
     shown=False,
 )

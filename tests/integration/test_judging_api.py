@@ -206,6 +206,26 @@ def test_tables_beside_another_are_not_deleted_while_a_job_reads_them(
     assert working == {"real": 2, "made": 1, "test": 1, "free": 0}
 
 
+def test_evaluations_of_private_samples_stay_private(
+    client: TestClient, database: Database, mine: Any, check_problem: Callable[..., Any]
+) -> None:
+    """With options of the evaluation, too: the job tells no times, and its report is asked for as internal."""
+    ids = mine.everything()
+    privacy = {"epsilon": 1.0, "delta": 1e-9, "mechanism": "marginals"}
+    with database.write() as session:
+        session.get_one(Job, ids["job_id"]).spec = {"privacy": privacy, "target": "sex", "evaluation": {"rows": 99}}
+    job = post(client, "evaluate", sample_id=ids["sample_id"], evaluation={"known": ["age"]}).json()
+    assert job["spec"]["private"] is True
+    assert (job["spec"]["evaluation"]["known"], job["spec"]["target"]) == (["age"], "sex")
+    again = post(client, "evaluate", sample_id=ids["sample_id"]).json()
+    assert again["spec"]["evaluation"]["rows"] == 99
+    result = finish(database, {"evaluation": EVALUATION})
+    check_problem(client.get(f"/v1/reports/{result['report_id']}"), 409, "no_public_edition")
+    report = client.get(f"/v1/reports/{result['report_id']}?edition=internal").json()
+    assert report["marking"].startswith("Internal")
+    assert client.get(f"/v1/jobs/{job['id']}").json()["ended_at"].endswith(":00.000Z")
+
+
 def test_other_tenants_tables_are_not_found(client: TestClient, theirs: Any, table: Callable[..., str]) -> None:
     foreign = theirs.dataset(row_count=100)
     for body in ({"real": table(), "synthetic": foreign}, {"real": foreign, "synthetic": table()}):
