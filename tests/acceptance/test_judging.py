@@ -12,7 +12,7 @@ import pytest
 from populace.demo import make_census, write_csv
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-QUICK = {"rows": 300, "detection_rows": 150, "utility_rows": 150, "distance_rows": 150}
+QUICK: dict[str, Any] = {"rows": 300, "detection_rows": 150, "utility_rows": 150, "distance_rows": 150}
 QUICK |= {"sdmetrics": False, "mlp": False, "methods": ["tree"]}
 COLUMNS = ("region", "age", "sex", "employment", "hours", "income")
 

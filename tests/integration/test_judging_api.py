@@ -159,7 +159,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
 def test_what_cannot_be_judged_gets_the_reason_and_the_remedy(
     client: TestClient, mine: Any, table: Callable[..., str], kind: str, body: dict[str, Any], code: str, words: str
 ) -> None:
-    made = {
+    made: dict[str, Callable[[], str]] = {
         "R": table, "M": table, "FEW": lambda: table(rows=12), "ELSE": lambda: table("AGE"),
         "KEYS": lambda: table("house"), "PART": lambda: table("age"), "NEW": lambda: mine.dataset("pending"),
         "S": lambda: mine.everything()["sample_id"],

@@ -39,7 +39,7 @@ ROWS: dict[str, list[str]] = {
 }
 
 
-def table(schema: Schema = REAL, **columns: list[str]) -> Table:
+def table(schema: Schema = REAL, /, **columns: list[str]) -> Table:
     return Table(schema, pa.table({k: pa.array(v, pa.string()) for k, v in columns.items()}))
 
 
@@ -89,8 +89,9 @@ def test_missing_codes_of_the_other_table_and_blanks() -> None:
 
 def context_of(real: Table, synthetic: Table, holdout: Table | None = None) -> Context:
     modelled = real.schema.modelled
-    tables = (real, real.take(slice(0, 0)) if holdout is None else holdout, synthetic)
-    return Context(*(read_matrix(t, modelled, "real") for t in tables), None, 0, EvaluationOptions(), SILENT)
+    held = real.take(slice(0, 0)) if holdout is None else holdout
+    known, other, made = (read_matrix(t, modelled, "real") for t in (real, held, synthetic))
+    return Context(known, other, made, None, 0, EvaluationOptions(), SILENT)
 
 
 def test_misfits_are_counted_and_shown() -> None:
