@@ -31,7 +31,7 @@ class Maxout(nn.Module):
         self.pieces = pieces
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (-1, self.pieces)).amax(-1)
+        return x.reshape(*x.shape[:-1], -1, self.pieces).amax(-1)
 
 
 ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {

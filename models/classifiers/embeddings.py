@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ class Piecewise(nn.Module):
         of, left, span = [], [], []
         for column in range(numbers):
             values = inputs[:, column].double()
-            cuts = torch.quantile(_thinned(values), torch.linspace(0, 1, bins + 1, dtype=torch.float64)).unique()
+            cuts = torch.from_numpy(np.unique(np.quantile(_thinned(values).numpy(), np.linspace(0, 1, bins + 1))))
             if len(cuts) > 2:
                 of += [column] * (len(cuts) - 1)
                 left.append(cuts[:-1])

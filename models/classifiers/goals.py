@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -44,8 +44,8 @@ class Goal:
     outputs: int
     target: str = "none"
     smoothing: float = 0.0
-    center: Floats | None = None
-    scale: Floats | None = None
+    center: Floats = field(default_factory=lambda: np.zeros(1))
+    scale: Floats = field(default_factory=lambda: np.ones(1))
 
     def encode(self, y: Labels) -> Tensor:
         """Class codes (N,), shares (N, K), labels (N, L) or numbers (N, T) -> targets of the loss."""
@@ -65,7 +65,7 @@ class Goal:
         """Cost of each row (M, B) from what lies before the output layer (M, B, O)."""
         if self.layer == self.loss.natural:
             return self.loss.of_raw(raw, targets)
-        outputs = activation(self.layer)(raw)
+        outputs: Tensor = activation(self.layer)(raw)
         if self.loss.name == "msle":  # the only loss that means another thing in another unit
             unit = torch.as_tensor(self.scale, dtype=raw.dtype)
             return self.loss.of_outputs(outputs * unit, targets * unit)
@@ -74,9 +74,10 @@ class Goal:
     def score(self, raw: Tensor, targets: Tensor) -> Tensor:
         """Accuracy (of labels, where several) or R2 on the scaled targets, per member (M,)."""
         if not self.task.classes:
-            out = activation(self.layer)(raw)
-            spread = (targets - targets.mean(dim=1, keepdim=True)).square().sum(dim=1).clamp(min=1e-12)
-            return (1 - (out - targets).square().sum(dim=1) / spread).mean(dim=-1)
+            out: Tensor = activation(self.layer)(raw)
+            spread: Tensor = (targets - targets.mean(dim=1, keepdim=True)).square().sum(dim=1).clamp(min=1e-12)
+            explained: Tensor = 1 - (out - targets).square().sum(dim=1) / spread
+            return explained.mean(dim=-1)
         if self.outputs == 1 or self.task is Task.MULTILABEL:
             half = 0.0 if self.layer in ("sigmoid", "linear", "tanh") and self.loss.name not in ("mse", "mae") else 0.5
             level = activation(self.layer)(raw) > 0.5 if half else raw > 0

@@ -90,7 +90,8 @@ class MaxPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if missing := -x.shape[2] % self.size:
             x = nn.functional.pad(x, (0, 0, 0, missing), value=-math.inf)
-        return x.unflatten(2, (-1, self.size)).amax(3)
+        members, rows, length, channels = x.shape
+        return x.reshape(members, rows, length // self.size, self.size, channels).amax(3)
 
 
 class Windows(nn.Module):
@@ -101,7 +102,7 @@ class Windows(nn.Module):
         self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.channels, -1)).transpose(-1, -2)
+        return x.reshape(*x.shape[:-1], self.channels, -1).transpose(-1, -2)
 
 
 class Beside(nn.Module):

@@ -53,7 +53,9 @@ def rate_test(
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
     )
-    rates, losses, mean = [], [], 0.0
+    rates: list[float] = []
+    losses: list[float] = []
+    mean = 0.0
     batches = iter(loader(data, rows, recipe.batch, generator))
     for step, rate in enumerate(np.geomspace(low, high, steps).tolist()):
         batch = next(batches, None)
@@ -65,7 +67,7 @@ def rate_test(
             group["lr"] = rate
         opt.zero_grad(set_to_none=True)
         loss = (cost(net(x), y) * w).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         mean = SMOOTH * mean + (1 - SMOOTH) * float(loss.detach())
         running = mean / (1 - SMOOTH ** (step + 1))
         if not np.isfinite(running) or (step > 5 and running > DIVERGED * min(losses)):

@@ -17,7 +17,7 @@ import torch
 
 from models.artifacts import TRAIN_AGAIN, read_bundle, write_bundle
 from models.classifiers.base import Task
-from models.classifiers.embeddings import Periodic, Piecewise
+from models.classifiers.embeddings import Embedding, Periodic, Piecewise
 from models.classifiers.goals import Goal
 from models.classifiers.losses import loss_of
 from models.classifiers.plan import Plan
@@ -46,7 +46,7 @@ def save(model: Any, folder: Path) -> None:
             **{k: getattr(goal, k) for k in ("layer", "outputs", "target", "smoothing")},
             "task": goal.task.value,
             "loss": goal.loss.name,
-            **{k: None if getattr(goal, k) is None else getattr(goal, k).tolist() for k in ("center", "scale")},
+            **{k: getattr(goal, k).tolist() for k in ("center", "scale")},
         },
         "plan": _plain(vars(model.plan_)),
         "preparation": _plain(about),
@@ -74,12 +74,12 @@ def _restored(kind: type[Model], manifest: Mapping[str, Any], tensors: Mapping[s
     known = kind().get_params(deep=False)
     if set(options) != set(known):
         raise InvalidArtifact("Its options are not those of this release.", hint=TRAIN_AGAIN)
-    model = kind(**options)
+    model: Model = kind(**options)
     model.n_features_in_ = int(manifest["features"])
     if manifest["names"]:
         model.feature_names_in_ = np.array(manifest["names"], dtype=object)
     raw = manifest["goal"]
-    center, scale = (None if raw[k] is None else np.asarray(raw[k], np.float64) for k in ("center", "scale"))
+    center, scale = (np.asarray(raw[k], np.float64) for k in ("center", "scale"))
     outputs = int(raw["outputs"])
     model.goal_ = Goal(
         Task(raw["task"]),
@@ -119,7 +119,7 @@ def _check_size(model: Any, weights: Mapping[str, torch.Tensor]) -> None:
 
 def _network(model: Any, weights: Mapping[str, torch.Tensor]) -> torch.nn.Sequential:
     """The network with these weights. Its layers are made without memory, so that a manifest cannot ask for any."""
-    layer = None
+    layer: Embedding = None
     with torch.device("meta"):
         if "0.of" in weights:
             layer = Piecewise(weights["0.of"], weights["0.left"], weights["0.span"])

@@ -91,7 +91,7 @@ def train(
             opt.zero_grad(set_to_none=True)
             value = (cost(net(x), y) * w).mean(dim=1)
             loss = value.sum() + penalty(weights, recipe)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             opt.step()
             watch.stepped(step)
             total += float(value.detach().mean()) * x.shape[1]
@@ -142,7 +142,7 @@ class _Watch:
         if self.average:
             share = min(self.recipe.averaging, (1 + step) / (10 + step))
             with torch.no_grad():
-                torch._foreach_lerp_(self.average, self.parameters, 1 - share)
+                torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - share)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

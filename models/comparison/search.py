@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -302,7 +302,4 @@ def _metrics(run: _Run, best: Found, floor: float) -> tuple[Metric, ...]:
     )
     if run.grid or first.validation is None:
         return (tuned,)
-    same = {"floor": finite(floor), "direction": run.measure.direction, "unit": "score"}
-    return tuned, Metric(
-        run.measure.name, first.validation, "comparison", f"{subject}, defaults", note="Trial 0.", **same
-    )
+    return tuned, replace(tuned, value=finite(first.validation), subject=f"{subject}, defaults", note="Trial 0.")
