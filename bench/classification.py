@@ -56,7 +56,7 @@ CASES = {
         {
             "targets": [DISABILITIES, "OWN_RENT", ["PINCP", "POVPIP"]],
             "ignore": ["PINCP_DECILE", "PWGTP", "WGTP"],
-            "rows": 4_000,
+            "rows": 10_000,
         },
     ),
 }
