@@ -63,11 +63,19 @@ def dots(row: Mapping[str, Any]) -> Markup:
 
     every = [worth(v) for _, v in values]
     wide = max(max(every) - min(every), 1e-9)
-    shapes = [tag("rect", x=8, y=12, width=144, height=3, rx=1.5, class_="track")]
+    places: dict[int, list[int]] = {}
     for k, v in values:
-        x = 14 + 132 * (worth(v) - min(every)) / wide
-        class_ = "synthetic" if k in row["best"] else "floor"
-        marks = [tag("circle", cx=x, cy=13.5, r=7.5, class_=class_), text(x, 17, letter(k), "letter", "middle")]
-        shapes.append(group([tag("title", f"{letter(k)}: {cell(v, row['unit'])}"), *marks], class_="point"))
+        x = round(14 + 132 * (worth(v) - min(every)) / wide)
+        near = next((place for place in places if abs(place - x) < 15), x)
+        places.setdefault(near, []).append(k)
+    shapes = [tag("rect", x=8, y=12, width=144, height=3, rx=1.5, class_="track")]
+    for x, many in places.items():
+        half = 4.5 + 3.5 * len(many)
+        middle = min(max(x, half + 1), 159 - half)  # letters that would cover each other share a mark
+        class_ = "synthetic" if set(many) & set(row["best"]) else "floor"
+        words = ", ".join(f"{letter(k)}: {cell(row['values'][k]['value'], row['unit'])}" for k in many)
+        mark = tag("rect", x=middle - half, y=6, width=2 * half, height=15, rx=7.5, class_=class_)
+        named = text(middle, 17, "".join(letter(k) for k in many), "letter", "middle")
+        shapes.append(group([tag("title", words), mark, named], class_="point"))
     said = ", ".join(f"{letter(k)} {cell(v, row['unit'])}" for k, v in values)
     return picture(160, 27, f"{said}; better to the right", shapes)
