@@ -43,7 +43,7 @@ def judged(seed: int, synthetic: Table) -> Evaluation:
 
 def test_fresh_real_rows_pass_every_bar() -> None:
     """The short form of bench.calibration."""
-    found = [judged(s, draw(1200, 2000 + s)) for s in range(8)]
+    found = [judged(s, draw(1200, 2000 + s)) for s in range(5)]
     missed = [[(m.name, m.subject, m.value, m.bar) for m in e.metrics if m.status == "fail"] for e in found]
     assert sum(bool(m) for m in missed) <= 1, missed
     verdicts = [e.sections["verdict"] for e in found]
@@ -57,7 +57,7 @@ def test_fresh_real_rows_pass_every_bar() -> None:
 
 
 def test_copied_rows_and_broken_relations_are_named_first() -> None:
-    for seed in range(3):
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         fresh = draw(1200, 2000 + seed)
         copied = Table(SCHEMA, pa.concat_tables([fresh.data.slice(0, 1020), draw(1200, seed).data.slice(0, 180)]))

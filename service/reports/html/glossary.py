@@ -37,6 +37,55 @@ GLOSSARY = (
         "A model trained on the sample and tested on real holdout rows, beside the same model trained on real rows.",
     ),
     (
+        "Overlap of intervals",
+        "Share of the 95% confidence intervals of the real and the synthetic estimate that both have in common: 1 "
+        "equal, 0 apart. Two fresh real tables of the same size read about 0.7.",
+    ),
+    (
+        "Standardised difference",
+        "Difference of the synthetic from the real estimate, in standard errors of the real one.",
+    ),
+    (
+        "S_pMSE",
+        "How well a logistic regression tells synthetic from real rows (mean squared propensity score), over what the "
+        "right model of the data would leave: 1 is perfect, fresh real rows read about 2, below 3 is good.",
+    ),
+    (
+        "Importance agreement",
+        "Whether a model trained on the sample leans on the same columns as one trained on real rows: rank correlation "
+        "of the loss when each column is shuffled.",
+    ),
+    (
+        "By chance",
+        "What fresh real rows read on average beside these real rows. The bar of a section that names it is what they "
+        "exceed once in a thousand reports, however many columns, pairs or groups are looked at.",
+    ),
+    (
+        "k-marginal score",
+        "1000 times one minus the mean total variation over pairs of columns (with the area, where there is one), as "
+        "NIST's SDNist has it. The equivalent subsample is the share of the real rows, drawn at random, that scores "
+        "the same; as many fresh real rows score like a third of them, not like all.",
+    ),
+    (
+        "Missing values",
+        "Patterns: which columns are missing together. Dependence: among the rows where a column is missing, the "
+        "columns that tell such rows in the real table; total variation, averaged.",
+    ),
+    (
+        "Group, crossing",
+        "The rows with one label of a column (an area, a sex), or of two columns. Its size is off by the difference of "
+        "its shares over the larger one: 50% where half of it is gone, 100% where all of it is.",
+    ),
+    (
+        "V",
+        "Cramer's V without its bias: how strongly two columns are related, 0 to 1. An association is invented where "
+        "the real table has nearly none and the sample more than sampling explains.",
+    ),
+    (
+        "Impossible pair",
+        "Two values that hardly any real row has together, although both are frequent.",
+    ),
+    (
         "Propensity",
         "Chance that a row is taken for synthetic by a classifier that did not learn from it. The rows with the "
         "highest are the easiest to tell.",
