@@ -79,7 +79,7 @@ Grouping = tuple[tuple[int, ...], list[Ints], int]
 
 
 def _sizes(t: Sampled, groupings: Sequence[Grouping]) -> list[Finding]:
-    counted = [(of, [np.bincount(c, minlength=size) for c in cells]) for of, cells, size in groupings]
+    counted = [(of, [_count(c, size) for c in cells]) for of, cells, size in groupings]
     alone = {of[0]: counts[0] for of, counts in counted if len(of) == 1}
     judged = [_judged(of, counts[0], alone) for of, counts in counted]
     tests = sum(len(k) for k in judged)
@@ -103,6 +103,11 @@ def _sizes(t: Sampled, groupings: Sequence[Grouping]) -> list[Finding]:
     return out
 
 
+def _count(groups: Ints, size: int) -> Ints:
+    """Rows of each group."""
+    return np.asarray(np.bincount(groups, minlength=size), np.int64)
+
+
 def _judged(of: tuple[int, ...], counts: Ints, alone: dict[int, Ints]) -> Ints:
     """Groups of FEW rows; of a crossing only those that are not (nearly) one of its two groups by itself."""
     enough = counts >= FEW
@@ -110,7 +115,7 @@ def _judged(of: tuple[int, ...], counts: Ints, alone: dict[int, Ints]) -> Ints:
         first, second = (alone[j] for j in of)
         least = np.minimum(np.repeat(first, len(second)), np.tile(second, len(first)))
         enough &= counts < SAME * least
-    return np.flatnonzero(enough)
+    return np.asarray(np.flatnonzero(enough), np.int64)
 
 
 def _subject(t: Sampled, of: tuple[int, ...], k: int) -> str:
