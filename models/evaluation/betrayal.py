@@ -28,8 +28,8 @@ COMMON = 0.1
 def alone(real: Matrix, other: Matrix, bins: int) -> Floats:
     """(D,) AUC of telling real from other by one column alone: ratio of cell shares, learnt on half of the rows."""
     cells = Cells.fit(real, bins)
-    codes = cells.codes(real), cells.codes(other)
-    return np.array([_told(*(c[:, j] for c in codes), size)[0] for j, size in enumerate(cells.sizes)])
+    a, b = cells.codes(real), cells.codes(other)
+    return np.array([_told(a[:, j], b[:, j], size)[0] for j, size in enumerate(cells.sizes)])
 
 
 def pairs(real: Matrix, other: Matrix, columns: Sequence[int], most: int) -> list[dict[str, Any]]:
@@ -37,9 +37,9 @@ def pairs(real: Matrix, other: Matrix, columns: Sequence[int], most: int) -> lis
     much of it neither column nor both side by side have (`gain`). Only gains beyond twice their standard error."""
     cells = Cells.fit(real, PAIR_BINS)
     codes, sizes = _merged(cells, cells.codes(real), cells.codes(other))
-    single = {j: _told(*(c[:, j] for c in codes), sizes[j]) for j in columns}
+    single = {j: _told(codes[0][:, j], codes[1][:, j], sizes[j]) for j in columns}
     noise = 2 * auc_error(0.5, max(1, len(real) // 2), max(1, len(other) // 2))
-    found = []
+    found: list[dict[str, Any]] = []
     for j, k in list(itertools.combinations(columns, 2))[:most]:
         both = [c[:, j] * sizes[k] + c[:, k] for c in codes]
         auc = _told(both[0], both[1], sizes[j] * sizes[k])[0]
@@ -51,28 +51,37 @@ def pairs(real: Matrix, other: Matrix, columns: Sequence[int], most: int) -> lis
     return sorted(found, key=lambda p: -p["gain"])[:TOP]
 
 
-def rows(real: Matrix, synthetic: Matrix, propensity: Floats, known: Keys) -> dict[str, Any]:
+def rows(
+    real: Matrix, synthetic: Matrix, propensity: Floats, known: Keys, together: Sequence[Sequence[str]] = ()
+) -> dict[str, Any]:
     """What marks the synthetic rows that are easiest to tell, and examples of such rows.
 
-    propensity: (N,) chance that each synthetic row is taken for synthetic by a model that did not see it. Ranges are
-    cut at quantiles of the synthetic rows, and rows that equal a training row are no examples: no real row is quoted.
+    propensity: (N,) chance that each synthetic row is taken for synthetic by a model that did not see it. together:
+    pairs of columns whose joint values may be marks, too. Ranges are cut at quantiles of the synthetic rows, and rows
+    that equal a training row are no examples: no real row is quoted.
     """
     count = max(1, int(EASIEST * len(synthetic)))
     ranked = np.argsort(-propensity, kind="stable")
     chosen = ranked[:count]
     cells = Cells.fit(synthetic, PAIR_BINS)
     codes, kept = cells.codes(synthetic), cells.codes(real)
-    marks = []
-    for j, column in enumerate(synthetic.columns):
+    place = {c.name: j for j, c in enumerate(synthetic.columns)}
+    names = [_named(c, cells, j) for j, c in enumerate(synthetic.columns)]
+    marks: list[dict[str, Any]] = []
+    for group in [(j,) for j in range(len(names))] + [tuple(place[n] for n in pair) for pair in together]:
+        size = int(np.prod([cells.sizes[j] for j in group]))
+        tables = [
+            np.ravel_multi_index([c[:, j] for j in group], [cells.sizes[j] for j in group]) for c in (codes, kept)
+        ]
         easy, every, real_share = (
-            np.bincount(c, minlength=cells.sizes[j]) / len(c) for c in (codes[chosen, j], codes[:, j], kept[:, j])
+            np.bincount(c, minlength=size) / len(c) for c in (tables[0][chosen], tables[0], tables[1])
         )
-        names = _named(column, cells, j)
         for at in np.flatnonzero((easy >= COMMON) & (easy > every)):
+            values = np.unravel_index(at, [cells.sizes[j] for j in group])
             marks.append(
                 {
-                    "column": column.name,
-                    "value": names[at],
+                    "column": " × ".join(synthetic.columns[j].name for j in group),
+                    "value": " and ".join(names[j][int(v)] for j, v in zip(group, values, strict=True)),
                     "easiest": float(easy[at]),
                     "synthetic": float(every[at]),
                     "real": float(real_share[at]),

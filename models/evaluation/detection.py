@@ -73,7 +73,7 @@ def detect(
 
 def _model(name: str, categorical: tuple[bool, ...], seed: int) -> Estimator:
     if name == "mlp":
-        return MLP("binary", categorical, epochs=15, patience=3, batch=512, seed=seed)
+        return MLP("binary", categorical, epochs=15, patience=3, batch=512, members=1, seed=seed)
     return Boosting("binary", iterations=100, learning_rate=0.15, seed=seed)
 
 
@@ -163,7 +163,7 @@ def detection(context: Context) -> Part:
     if scores is not None and np.isfinite(scores).all():
         section["propensity"] = _histogram(scores[:rows], scores[rows:])
         if metrics[1].low is not None and metrics[1].low > 0.5:  # else what marks them is chance
-            section["easiest"] = easiest(a, b, scores[rows:], context.known)
+            section["easiest"] = easiest(a, b, scores[rows:], context.known, [p["columns"] for p in section["pairs"]])
     return Part(metrics, {"detection": section}, {"detection_rows": rows})
 
 

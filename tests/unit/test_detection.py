@@ -72,7 +72,7 @@ def test_the_null_is_calibrated_over_repeated_draws() -> None:
 def test_independent_columns_fail(fresh: Part) -> None:
     part = detection(context(REAL, HOLDOUT, independent(FRESH, 1200, np.random.default_rng(2)), mlp=False))
     assert {m.status for m in part.metrics} == {"fail"}
-    assert found(part)["pairs"][0]["columns"] == ["works", "hours"] or "works" in found(part)["pairs"][0]["columns"]
+    assert found(part)["pairs"][0]["gain"] > 0.1
 
 
 def test_a_shuffled_column_is_named_with_its_partner_and_its_rows(broken: Part) -> None:
@@ -81,7 +81,7 @@ def test_a_shuffled_column_is_named_with_its_partner_and_its_rows(broken: Part) 
     assert "hours" in found(broken)["pairs"][0]["columns"]
     assert found(broken)["pairs"][0]["gain"] > 0.1
     easiest = found(broken)["easiest"]
-    assert {m["column"] for m in easiest["marks"][:3]} & {"hours", "works", "job"}
+    assert "hours" in easiest["marks"][0]["column"]
     for mark in easiest["marks"]:
         assert mark["easiest"] > mark["synthetic"]
     assert easiest["propensity"] > 0.9

@@ -83,7 +83,7 @@ def inference(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
         base = secret.hits(lucky, truth[0], timed)
         rates = {k: [secret.hits(g, t, timed) for g, t in zip(v, truth, strict=True)] for k, v in guessed.items()}
         name = s.context.names[j]
-        found += [_finding(k, name, *v, base) for k, v in rates.items()]
+        found += [_finding(k, name, v[0], v[1], base) for k, v in rates.items()]
         cap = _cap(known, [cells.codes(m)[:, j] for m in (members, controls, s.synthetic)])
         found.append(_cap_finding(name, *cap))
         rows.append(
@@ -128,10 +128,10 @@ def _modelled(s: Setting, secret: Secret, values: Floats, targets: Sequence[Matr
     kind = ExtraTreesClassifier if secret.labelled else ExtraTreesRegressor
     model = kind(TREES, random_state=s.context.seed, n_jobs=1)
     if secret.labelled:
-        classes, y = np.unique(y, return_inverse=True)
+        classes, codes = np.unique(y, return_inverse=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of many classes: they are labels all the same
-            model.fit(x, y)
+            model.fit(x, codes)
         return [classes[model.predict(_inputs(t, s.known))] for t in targets]
     model.fit(x, y)
     return [np.asarray(model.predict(_inputs(t, s.known)), np.float64) for t in targets]

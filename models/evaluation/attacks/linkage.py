@@ -61,11 +61,12 @@ def uniques(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
     mine, held = (keys(m, s.coarse) for m in (context.real, context.holdout))
     unique = mine[multiplicity(mine, mine) == 1]
     times = multiplicity(unique, theirs)
+    both = float((times == 1).sum()) / len(mine)
     section = {
         "columns": s.names(s.coarse),
         "unique_in_training": len(unique) / len(mine),
         "in_sample": float((times > 0).sum()) / len(mine),
-        "unique_in_sample": float((times == 1).sum()) / len(mine),
+        "unique_in_sample": both,
         "below": [{"k": k, "training": _small(mine, k), "synthetic": _small(theirs, k)} for k in (2, 3, 5, 10)],
     }
     rows = min(len(mine), len(held))
@@ -88,7 +89,7 @@ def uniques(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
     note = (
         f"Of the rows that are unique among {rows:,} training rows in {len(s.coarse)} columns, {rates[0]} occur "
         f"once in the sample; of the uniques of as many holdout rows, {rates[1]}. Of all {len(mine):,} training rows "
-        f"{100 * section['unique_in_sample']:.2f}% are unique in both tables (repU)."
+        f"{100 * both:.2f}% are unique in both tables (repU)."
     )
     metric = Metric("replicated_uniques", rates[0].value, "disclosure", "", None, rates[1].value, None, low, high,
                     goal=rates[1].value, note=note)  # fmt: skip

@@ -109,6 +109,7 @@ def multivariate(synthetic: Sorted, labelled: Floats, most: int, rng: np.random.
     is above (below) the median; those that fit one synthetic row only."""
     table = synthetic.table
     d, n = table.shape
+    fixed = labelled > 0
     middle = np.array([np.median(c[c > -HIGH]) if (c > -HIGH).any() else 0.0 for c in table])
     width = min(COLUMNS, d)
     kept: list[Predicates] = []
@@ -118,7 +119,7 @@ def multivariate(synthetic: Sorted, labelled: Floats, most: int, rng: np.random.
         tried += size
         columns = np.sort(rng.random((size, d)).argpartition(width - 1, axis=1)[:, :width], axis=1)
         value = table[columns, rng.integers(0, n, size)[:, None]]
-        exact = labelled[columns] | (value <= -HIGH)
+        exact = fixed[columns] | (value <= -HIGH)
         above = value > middle[columns]
         drawn = Predicates(
             columns,

@@ -29,7 +29,7 @@ class Places:
     codes: npt.NDArray[Any]
 
     def __len__(self) -> int:
-        return self.codes.shape[1]
+        return int(self.codes.shape[1])
 
     def take(self, rows: Ints | slice) -> Places:
         return Places(
