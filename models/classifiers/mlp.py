@@ -192,7 +192,7 @@ class MLP(Core):
         self.preparation_ = Preparation(
             self.categorical, self.scaling, missing=self.missing, encoding=self.encoding
         ).fit(x)
-        self.plan_: Plan = plan_of(self, len(x), self.preparation_.width)
+        self.plan_: Plan = plan_of(self, len(x), self._numbers())
         weights = weights * self._class_weights(goals, weights, task)
         data = Rows(
             torch.from_numpy(np.asarray(self.preparation_.transform(x), np.float32)),
