@@ -64,7 +64,8 @@ def sdmetrics_reports(context: Context) -> Part:
     metrics = []
     for report, scores in read["synthetic"].items():
         for subject, value in scores.items():
-            yards = {t: read[t][report].get(subject) for t in ("ceiling", "holdout", "floor") if t in read}
+            yards: dict[str, float | None] = {t: got[report].get(subject) for t, got in read.items()}
+            expected, spread = _chance(report, yards, rows, len(tables.get("holdout", ())))
             metrics.append(
                 Metric(
                     f"sdmetrics_{report}",
@@ -78,7 +79,8 @@ def sdmetrics_reports(context: Context) -> Part:
                     goal=1.0,
                     unit="score",
                     note=note if value is not None else f"{note} SDMetrics has no score for it on this table.",
-                    **_chance(report, yards, rows, len(tables.get("holdout", ()))),
+                    expected=expected,
+                    spread=spread,
                 )
             )
     return Part(metrics, {"sdmetrics": read["synthetic"]}, {"sdmetrics_rows": rows})
@@ -89,6 +91,22 @@ def quirk(version: str) -> str:
     found = tuple(int(part) if part.isdigit() else 0 for part in version.split(".")[:2])
     known = next((words for since, words in QUIRKS if found >= since), QUIRKS[-1][1])
     return f"Version {version} {known}: it does not compare with figures published for other versions."
+
+
+def _chance(report: str, yards: dict[str, float | None], rows: int, holdout: int) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of a score over fresh real rows.
+
+    Quality: the error of a bootstrap comes from one table's draw, that of fresh rows from two; that of a smaller
+    holdout is brought to the sample's size (models.evaluation.bars). Diagnostic: of fresh rows, 2 in N lie beyond the
+    extremes of N others on average.
+    """
+    if report == "diagnostic":
+        return 1 - 2 / rows, 2 / rows
+    ceiling, held = yards.get("ceiling"), yards.get("holdout")
+    if ceiling is None:
+        return None, None
+    error = max(sqrt(2) * (1 - ceiling), 0.0 if held is None else (1 - held) * scale(rows, rows, holdout))
+    return 1 - error, VARIES * error
 
 
 def _generate(real: pd.DataFrame, other: pd.DataFrame, metadata: dict[str, Any]) -> dict[str, dict[str, float | None]]:
