@@ -194,7 +194,9 @@ def find(
     made = defect.plant(fresh, training)
     found = evaluate(table(training), table(holdout), table(made), target=target, options=options)
     problems = found.sections["verdict"]["problems"]
-    first = problems[0] if problems else {"title": "nothing", "severity": 0.0, "metric": "", "columns": []}
+    first: dict[str, Any] = (
+        problems[0] if problems else {"title": "nothing", "severity": 0.0, "metric": "", "columns": []}
+    )
     return Found(
         defect.name, first["title"], first["severity"], bool(problems) and defect.named(first),
         time.perf_counter() - began,
