@@ -78,6 +78,7 @@ def judged(
         options=EvaluationOptions.from_json(spec.get("evaluation") or {}),
         progress=progress,
         disclosed=disclosed,
+        private=bool(spec.get("privacy") or spec.get("private")),
     )
     return dict(evaluation.to_json())
 
