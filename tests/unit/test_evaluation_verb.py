@@ -200,7 +200,8 @@ def test_utility_section_holds_its_curves(whole: Evaluation) -> None:
 
 def test_equal_seeds_give_equal_figures() -> None:
     tables = people(400, 1), people(200, 2), people(400, 3)
-    options = EvaluationOptions(sdmetrics=False, detection_rows=200, utility_rows=200)
+    chosen = ("forest", "svm", "mlp")  # those that draw
+    options = EvaluationOptions(sdmetrics=False, detection_rows=200, utility_rows=200, methods=chosen)
     first, again, other = (evaluate(*tables, target="pay", seed=s, options=options) for s in (7, 7, 8))
     assert first.metrics == again.metrics
     assert first.sections == again.sections
