@@ -33,7 +33,7 @@ from bench.downstream import downstream
 from bench.matrices import Reader, read
 from models.classifiers.scores import auc
 from models.evaluation.attacks.space import Space
-from models.evaluation.marginals import column_errors, compare, correlations, total_variation, tuple_errors
+from models.evaluation.marginals import column_errors, compare, correlations, tuple_errors
 from models.evaluation.matrix import Cells, Matrix
 
 ROWS = 50_000

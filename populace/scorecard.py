@@ -66,3 +66,17 @@ def misfits(report: Report) -> list[str]:
 
 def _more(items: Sequence[Any]) -> str:
     return f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+
+
+def beside(found: Mapping[str, Any]) -> str:
+    """The headline figures of several reports (the JSON of /v1/reports/compare), a column each; * marks the best of a
+    row, ! what misses its bar."""
+    rows = [row for row in found["rows"] if row["headline"]] or found["rows"][:20]
+    lines = []
+    for row in rows:
+        name = f"{row['name']} ({row['subject']})" if row["subject"] else row["name"]
+        marks = ["*" if k in row["best"] else "" for k in range(len(row["values"]))]
+        fails = ["!" if value.get("status") == "fail" else "" for value in row["values"]]
+        values = [_number(value.get("value")) for value in row["values"]]
+        lines.append([name, *(None if v is None else v + m + f for v, m, f in zip(values, marks, fails, strict=True))])
+    return "\n".join([table(lines, ("figure", *(r["title"] for r in found["reports"]))), found["summary"]])

@@ -76,11 +76,10 @@ class Core(BaseEstimator):  # type: ignore[misc]
     task: str
     predict: Any
 
-    def score(self, x: Floats, y: Labels) -> float:
-        """Share of rows whose class (every label, where there are several) is right; R2 of a regression."""
-        from sklearn.metrics import accuracy_score, r2_score
-
-        return float((accuracy_score if Task(self.task).classes else r2_score)(y, self.predict(x)))
+    def score(self, x: Floats, y: Labels, sample_weight: Any = None) -> float:
+        """Accuracy (several labels: share of rows with all of them right), or R2."""
+        measure = accuracy_score if Task(self.task).classes else r2_score
+        return float(measure(y, self.predict(x), sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import ClassifierTags, RegressorTags

@@ -56,5 +56,4 @@ class Boosting(Peer):
 
     def _inputs(self, x: Floats) -> Floats:
         """Without the features that were missing in every training row: scikit-learn 1.9 cannot bin them."""
-        x = np.asarray(x, np.float64)
         return x[:, self.known_] if self.known_.any() else np.zeros((len(x), 1))

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from models.classifiers.base import Core, Floats, Labels, Task, check_rows
+from models.classifiers.base import Core, Floats, Labels, Task, Unusable
+from models.classifiers.checks import checked, checked_inputs
 from models.classifiers.preparation import Preparation
 from models.errors import InvalidInput
 
@@ -42,13 +43,11 @@ class Peer(Core):
 
     def fit(self, x: Floats, y: Labels) -> Self:
         task = Task(self.task)
-        x, y = np.asarray(x, np.float64), np.asarray(y)
-        check_rows(x, y, task)
+        x, y, _ = checked(self, x, y)
         if self.class_weight not in (None, "balanced"):
             raise InvalidInput(f"Class weight {self.class_weight!r} is not known.", hint='None or "balanced".')
         if task is Task.BINARY and (classes := len(np.unique(y))) > 2:
-            raise InvalidInput(f"The target has {classes} classes, not two.", hint="Set the task to multiclass.")
-        self.n_features_in_ = x.shape[1]
+            raise Unusable(f"The target has {classes} classes, not two.", hint="Set the task to multiclass.")
         inputs = self._prepare(x)
         # Weights of several labels at once would be products of each label's: one model per label keeps them apart.
         self.together_ = task.several and self.joint and self.class_weight is None
@@ -61,7 +60,7 @@ class Peer(Core):
         return self
 
     def predict(self, x: Floats) -> Labels:
-        inputs = self._inputs(x)
+        inputs = self._inputs(checked_inputs(self, x))
         if Task(self.task).several and not self.together_:
             return np.stack([m.predict(inputs) for m in self.models_], axis=1)
         return np.asarray(self.models_[0].predict(inputs))
@@ -70,7 +69,7 @@ class Peer(Core):
         task = Task(self.task)
         if not task.classes:
             raise InvalidInput("A regression has no class probabilities.", hint="Use predict.")
-        inputs = self._inputs(x)
+        inputs = self._inputs(checked_inputs(self, x))
         if not task.several:
             return np.asarray(self.models_[0].predict_proba(inputs), np.float64)
         if self.together_:
@@ -96,7 +95,7 @@ class Peer(Core):
         return self._inputs(x)
 
     def _inputs(self, x: Floats) -> Floats:
-        return np.asarray(self.preparation_.transform(np.asarray(x, np.float64)))
+        return np.asarray(self.preparation_.transform(x))
 
 
 def _of_one(probabilities: Floats, classes: Labels) -> Floats:

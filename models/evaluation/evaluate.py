@@ -11,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from models.errors import Detail, InvalidInput
+from models.evaluation.analyses.part import analyses
+from models.evaluation.analyses.requests import analyses_from_json, check_analyses
 from models.evaluation.attacks.disclosure import disclosure
 from models.evaluation.bars import judge
 from models.evaluation.charts import columns
@@ -26,6 +28,7 @@ from models.evaluation.reports import sdmetrics_reports
 from models.evaluation.result import Evaluation, Metric
 from models.evaluation.threads import one_thread
 from models.evaluation.utility.part import utility
+from models.evaluation.validity import validity
 from models.evaluation.verdict import scorecard, verdict
 from models.progress import SILENT, Progress
 from models.schema import Schema

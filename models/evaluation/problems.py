@@ -189,8 +189,7 @@ def text_of(m: Metric) -> str:
     known = f"; fresh real rows read {shown(m.expected, m.unit)} on average" if m.expected is not None else ""
     if not known and m.holdout is not None:
         known = f"; the holdout reads {shown(m.holdout, m.unit)}"
-    what = f"{m.name} of {m.subject}" if m.subject else m.name
-    return f"{what} reads {shown(m.value, m.unit)} where {shown(m.bar, m.unit)} passes{known}."
+    return f"It reads {shown(m.value, m.unit)} where {shown(m.bar, m.unit)} passes{known}."
 
 
 def shown(value: float | None, unit: str) -> str:

@@ -36,13 +36,15 @@ def test_hostile_targets_stay_text() -> None:
 
 
 def test_a_search_shows_the_best_so_far() -> None:
-    trials = [{"number": k, "value": v, "options": {"rate": 0.1}} for k, v in enumerate((0.5, None, 0.8, 0.7))]
-    page = render(
-        comparison(searches=[{"label": "mlp", "measure": "accuracy", "direction": "higher", "trials": trials}])
-    )
+    trials = [{"number": k, "score": v, "parameters": {"rate": 0.1}} for k, v in enumerate((0.5, None, 0.8, 0.7))]
+    found = {"label": "mlp", "target": "ill", "measure": "accuracy", "direction": "higher", "trials": trials}
+    page = render(comparison(search=found, comparisons=[]))
+    assert "Search of options" in page
     assert "The best value, 0.8, was found by trial 2 of 4." in page
     (table,) = [t for t in tables(page) if t.name == "search-1"]
-    assert [row[1][0] for row in table.rows] == ["0.5", "–", "0.8", "0.7"]
+    assert [row[0][0] for row in table.rows] == ["2", "3", "0", "1"]
+    best = page.split("Best so far</title>")[1]
+    assert best.index("L") < best.index("</g>")
 
 
 def test_without_any_method() -> None:

@@ -114,7 +114,7 @@ def test_version_one_is_read_without_bars() -> None:
         ({"known": ["age", 3]}, ("evaluation", "known", 1)),
         ({"subgroups": ["age", "sex", "age"]}, ("evaluation", "subgroups", 2)),
         ({"analyses": {}}, ("evaluation", "analyses")),
-        ({"analyses": [{}, "y ~ x"]}, ("evaluation", "analyses", 1)),
+        ({"analyses": ["y ~ x"]}, ("evaluation", "analyses", 0)),
     ],
 )
 def test_lists_of_options_are_checked(raw: dict[str, Any], loc: tuple[Any, ...]) -> None:
@@ -124,7 +124,11 @@ def test_lists_of_options_are_checked(raw: dict[str, Any], loc: tuple[Any, ...])
 
 
 def test_options_survive_json() -> None:
-    raw = {"sensitive": ["a"], "known": ["b", "c"], "analyses": [{"kind": "table", "columns": ["a"]}], "folds": 4}
+    raw = {
+        "sensitive": ["a"],
+        "known": ["b", "c"],
+        "analyses": [{"kind": "table", "columns": ["a"], "statistic": "count"}],
+    }
     options = EvaluationOptions.from_json(raw)
     assert EvaluationOptions.from_json(options.to_json()) == options
     assert options.sensitive == ("a",)

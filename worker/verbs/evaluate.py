@@ -67,7 +67,6 @@ def judged(
     spec: Mapping[str, Any],
     progress: Reporter,
     disclosed: tuple[Table, Table] | None = None,
-    private: bool = False,
 ) -> dict[str, Any]:
     """The evaluation that a spec asks for, as JSON."""
     evaluation = evaluate(
@@ -79,7 +78,7 @@ def judged(
         options=EvaluationOptions.from_json(spec.get("evaluation") or {}),
         progress=progress,
         disclosed=disclosed,
-        private=private,
+        private=bool(spec.get("privacy") or spec.get("private")),
     )
     return dict(evaluation.to_json())
 
@@ -110,7 +109,7 @@ def assess(
     every = [under(real.part(rows), spec["where"]) for rows in halves]
     train, holdout = in_shares(every, spec) if spec.get("balance") else every
     disclosed = (every[0], every[1]) if spec.get("balance") else None
-    found = judged(train, holdout, synthetic, spec, progress, disclosed, private=coins is not None)
+    found = judged(train, holdout, synthetic, spec, progress, disclosed)
     if spec.get("balance"):
         found["meta"]["balance"] = spec["balance"]
     return found

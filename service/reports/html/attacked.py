@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.reports.html.charts import Line
-from service.reports.html.series import at, thin
 
 Facts = Mapping[str, Any]
 Chart = dict[str, Any]
 MAIN = {"utility_auc": "AUC", "utility_r2": "R2"}
 """The figure by which methods are drawn beside each other."""
-RATES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 def attacked(sections: Facts, metrics: Sequence[Facts]) -> dict[str, Any]:
@@ -41,8 +39,7 @@ def attacked(sections: Facts, metrics: Sequence[Facts]) -> dict[str, Any]:
         "betraying_pairs": [
             {"subject": " × ".join(map(str, p["columns"])), "value": p["auc"]} for p in detection.get("pairs") or []
         ],
-        "told": [c for c in (_told(detection), _propensity(detection)) if c],
-        "attacks": [c for c in (_membership(disclosure),) if c],
+        "told": [c for c in (_propensity(detection),) if c],
         "inferred": _inferred(disclosure),
         "controlled": _controlled(disclosure),
         "subsamples": _subsamples(sections.get("k_marginal") or {}),
@@ -67,30 +64,6 @@ def coefficients(found: Sequence[Facts], most: int = 15) -> list[dict[str, Any]]
     ]
 
 
-def _rates(lines: Sequence[Line]) -> dict[str, Any]:
-    """The table of ROC curves: one row for each false positive rate."""
-    heads = [("False positive rate", True), *((name, True) for name, *_ in lines)]
-    rows = [[("plain", x), *(("score", at(x, xs, ys)) for _, _, xs, ys in lines)] for x in RATES]
-    return {"head": heads, "rows": rows}
-
-
-def _told(detection: Facts) -> Chart | None:
-    """ROC of telling the sample from real rows, and of telling real rows from other real ones."""
-    lines: list[Line] = []
-    for name, words, dashed in (("roc", "", ""), ("null", " (real against real)", " dashed")):
-        for k, curve in enumerate(detection.get(name) or []):
-            lines.append((f"{curve['model']}{words}", f"c{k % 8}{dashed}", curve["fpr"], curve["tpr"]))
-    if not lines:
-        return None
-    return {
-        "title": "Telling real from synthetic", "lines": lines, "square": True,
-        "axes": ("real rows taken for synthetic", "synthetic rows found"),
-        "look": "A line on the diagonal tells nothing. Look at the left end: a line that rises at once has found rows "
-        "that are plainly synthetic. Dashed: the same model on real rows against other real rows.",
-        **_rates(lines),
-    }  # fmt: skip
-
-
 def _propensity(detection: Facts) -> Chart | None:
     """Shares of rows by their chance of being taken for synthetic."""
     found = detection.get("propensity")
@@ -105,24 +78,6 @@ def _propensity(detection: Facts) -> Chart | None:
         "square": False, "look": "The two lines should be one. A hump of orange on the right: rows that the classifier "
         "is sure of; see what marks them below.",
         "head": [("Chance", True), *((words, True) for words, *_ in lines)], "rows": rows,
-    }  # fmt: skip
-
-
-def _membership(disclosure: Facts) -> Chart | None:
-    curves = disclosure.get("membership") or []
-    if not isinstance(curves, list) or not curves:
-        return None
-    lines: list[Line] = [
-        (f"by {c['attack']}", f"c{k}", thin(c["fpr"], 60), thin(c["tpr"], 60)) for k, c in enumerate(curves)
-    ]
-    full: list[Line] = [(f"by {c['attack']}", "", c["fpr"], c["tpr"]) for c in curves]
-    surest = max(at(0.01, c["fpr"], c["tpr"]) for c in curves)
-    return {
-        "title": "Membership inference", "lines": lines, "square": True,
-        "axes": ("holdout rows taken for trained ones", "trained rows found"),
-        "look": "The attacker guesses who was in the training data. A line on the diagonal: he learns nothing. What "
-        f"matters is the left end: at 1% false alarms he finds {100 * surest:.1f}% of the trained rows.",
-        **_rates(full),
     }  # fmt: skip
 
 

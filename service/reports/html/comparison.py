@@ -39,7 +39,7 @@ def comparison(report: Facts) -> dict[str, Any]:
     return {
         "targets": found,
         "verdict": sections.get("verdict") or {"summary": "No verdict was drawn up.", "problems": []},
-        "search": [search(s) for s in sections.get("searches") or []],
+        "search": [search(sections["search"])] if sections.get("search") else [],
         "glossary": GLOSSARY,
         "how": HOW,
     }

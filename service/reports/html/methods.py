@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from service.reports.html.charts import Line, Mark
@@ -160,33 +161,32 @@ def _fitting(curve: Facts, at: str, title: str, x_label: str) -> Chart:
 
 
 def search(found: Facts) -> Chart:
-    """A search of options: every trial, and the best so far."""
+    """A search of a method's options: every trial, and the best so far."""
     trials: Sequence[Facts] = found.get("trials") or []
-    scored = [t for t in trials if t.get("value") is not None]
-    higher = found.get("direction", "higher") == "higher"
-    best: list[float] = []
-    for t in scored:
-        best.append(t["value"] if not best else (max if higher else min)(best[-1], t["value"]))
-    xs = [float(t.get("number", k)) for k, t in enumerate(scored)]
-    lines: list[Line] = [("Trial", "c1 dots", xs, [t["value"] for t in scored]), ("Best so far", "c0", xs, best)]
-    last = next((k for k in range(len(best)) if best and best[k] == best[-1]), 0)
-    look = (
-        f"The best value, {best[-1]:.4g}, was found by trial {xs[last]:g} of {len(trials)}."
-        if best
-        else "No trial ended."
-    )
-    rows = [
-        [
-            ("plain", t.get("number", k)),
-            ("score", t.get("value")),
-            ("word", ", ".join(f"{n} {v}" for n, v in (t.get("options") or {}).items())),
-        ]
-        for k, t in enumerate(trials)
+    scored = [(k, t["score"]) for k, t in enumerate(trials) if t.get("score") is not None]
+    better = max if found.get("direction", "higher") == "higher" else min
+    best = list(accumulate((v for _, v in scored), better))
+    xs = [float(trials[k].get("number", k)) for k, _ in scored]
+    lines: list[Line] = [("Trial", "c1 dots", xs, [v for _, v in scored]), ("Best so far", "c0", xs, best)]
+    measure = str(found.get("measure", "score"))
+    options = [
+        ("word", ", ".join(f"{n} {cell(v, 'ratio') if isinstance(v, float) else v}" for n, v in named.items()))
+        for t in trials
+        for named in [t.get("parameters") or {}]
     ]
+    rows = [
+        [("plain", t.get("number", k)), *(("score", t.get(n)) for n in ("score", "training", "seconds")), told]
+        for k, (t, told) in enumerate(zip(trials, options, strict=True))
+    ]
+    rows.sort(key=lambda row: (row[1][1] is None, -row[1][1] if better is max and row[1][1] else row[1][1] or 0.0))
+    heads = (("Trial", True), (SCORES.get(measure, measure), True), ("Training", True), ("Seconds", True))
+    look = str(found.get("verdict") or "")
+    if not look and best:
+        look = f"The best value, {best[-1]:.4g}, was found by trial {xs[best.index(best[-1])]:g} of {len(trials)}."
     return {
-        "title": f"Search: {short(found.get('label', 'options'), 80)}", "look": look, "lines": lines if scored else [],
-        "axes": ("Trial", str(found.get("measure", "value"))), "square": False,
-        "head": [("Trial", True), ("Value", True), ("Options", False)], "rows": rows,
+        "title": f"Search of {found.get('label', 'options')}: {found.get('target', '')}".rstrip(": "),
+        "look": look or "No trial ended.", "lines": lines if scored else [], "square": False,
+        "axes": ("Trial", SCORES.get(measure, measure)), "head": [*heads, ("Options", False)], "rows": rows,
     }  # fmt: skip
 
 

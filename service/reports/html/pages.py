@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from typing import Any
 
 from service.reports.html import attacks, series
+from service.reports.html.attacked import attacked
+from service.reports.html.details import SECTIONS, details
 from service.reports.html.glossary import GLOSSARY, HOW
 from service.reports.html.standing import excess, views, worst_first
 from service.reports.html.training import training
@@ -60,7 +61,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         for h in scorecard.get("headline", [])
         if (h["name"], h["subject"]) in metrics
     ]
-    manifest: Mapping[str, Any] = (report["synthesizer"] or {}).get("manifest") or {}
+    manifest: Mapping[str, Any] = synthesizer.get("manifest") or {}
     columns = _columns(sections.get("columns") or [], metrics)
     pairs: Mapping[str, Any] = sections.get("pairs") or {}
     detection: Mapping[str, Any] = sections.get("detection") or {}
@@ -105,26 +106,34 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def judged(metrics: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Metrics with bar and status; those of a report that was written without them are judged now."""
-    if any(m.get("status") for m in metrics):
-        return [dict(m) for m in metrics]
-    known = {f.name for f in fields(Metric)}
-    given = [Metric(**{k: v for k, v in m.items() if k in known}) for m in metrics]
-    return [asdict(m) for m in judge(given, meta)]
+def _rows(report: Mapping[str, Any]) -> int:
+    """Of the table that is judged."""
+    table: Mapping[str, Any] = report.get("sample") or {}
+    uploaded: Mapping[str, Any] = report.get("synthetic") or {}
+    return int(
+        table.get("row_count") or uploaded.get("rows") or (report["meta"].get("rows") or {}).get("synthetic") or 0
+    )
 
 
-def view(metric: Mapping[str, Any]) -> dict[str, Any]:
-    """The metric as it is drawn: yardsticks that mean nothing for it are left out."""
-    out = dict(metric)
-    if metric["section"] == "disclosure":
-        # What copying reads is the worst known; independent columns are beside the point.
-        out |= {"ceiling": None, "floor": metric.get("ceiling")}
-        # Farther from the training rows than the holdout is gives nothing away.
-        out["direction"] = {"dcr_share": "lower", "dcr_ratio": "higher"}.get(metric["name"], metric["direction"])
-    elif metric["section"] == "columns":
-        out["floor"] = None  # independent columns have the right distributions
-    return out
+def pair_rows(pairs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """{i, j, synthetic, ceiling, holdout, floor, tvd2} of pairs with a trend, worst first, at most LISTED."""
+    trend: Mapping[str, Any] = pairs.get("trend") or {}
+    values = trend.get("synthetic") or []
+    order = sorted((k for k, v in enumerate(values) if v is not None), key=lambda k: -values[k])[:LISTED]
+    other = (pairs.get("tvd2") or {}).get("synthetic")
+
+    def read(table: str, k: int) -> float | None:
+        return trend[table][k] if trend.get(table) else None
+
+    return [
+        {
+            "i": pairs["first"][k],
+            "j": pairs["second"][k],
+            **{table: read(table, k) for table in ("synthetic", "ceiling", "holdout", "floor")},
+            "tvd2": other[k] if other else None,
+        }
+        for k in order
+    ]
 
 
 def _misfits(found: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -159,16 +168,14 @@ def _rank(column: Mapping[str, Any]) -> tuple[bool, float, float]:
 
 def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Provenance, as far as it is known."""
-    dataset, meta = report["dataset"], report["meta"]
-    manifest: Mapping[str, Any] = (report["synthesizer"] or {}).get("manifest") or {}
+    dataset, sample, meta = report["dataset"], report.get("sample") or {}, report["meta"]
+    manifest: Mapping[str, Any] = (report.get("synthesizer") or {}).get("manifest") or {}
     split: Mapping[str, Any] = manifest.get("split") or {}
     out = [
         ("Report", f"{report['id']}, {report['created_at'][:10]}"),
         ("Dataset", f"{dataset['name']} ({report['dataset_id']})"),
         ("SHA-256 of the upload", str(dataset["sha256"])),
         ("Real table", f"{dataset['rows']:,} rows, {dataset['columns']} columns" if dataset.get("rows") else "unknown"),
-        *_source(report),
-        ("Evaluated for", str(meta.get("target") or "no target")),
     ]
     for role, name in (("synthetic", "Synthetic table"), ("holdout", "Holdout")):
         if table := report.get(role):
@@ -193,21 +200,6 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     seconds = meta.get("seconds") or {}
     if "total" in seconds:
         out.append(("Evaluation took", f"{seconds['total']:.0f} s"))
-    return out
-
-
-def _source(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The sample, or the uploads, that are held against the real table."""
-    out = []
-    if sample := report["sample"]:
-        out.append(("Sample", f"{sample['row_count']:,} rows ({report['sample_id']}), seed {sample['seed']}"))
-        out.append(("Conditions", "; ".join(sample["where"]) or "none"))
-        out += _balanced(sample.get("balance"), report["meta"])
-        if sample.get("mode") == "fast":
-            out.append(("Mode", "fast: drawn by a small network distilled from the generator"))
-    for name, table in (("Synthetic table", report.get("synthetic")), ("Holdout", report.get("holdout"))):
-        if table:
-            out.append((name, f"{table['name']} ({table['id']}), {table['rows']:,} rows, SHA-256 {table['sha256']}"))
     return out
 
 

@@ -22,14 +22,11 @@ CLASSES = {
 """Of their lines."""
 
 
-DRAWN = 2
-"""Methods whose curves are drawn, the best on real rows; the JSON form has all."""
-
-
 def _models(utility: Mapping[str, Any] | None, curve: str) -> list[tuple[str, str, Any]]:
-    """(name, classes, data) of the first methods that have this curve; the second one is dashed."""
-    models = (utility or {}).get("models") or []
-    kinds = list(dict.fromkeys(m["model"] for m in models))[:DRAWN]
+    """(name, classes, data) of the best MODELS that have this curve: a colour each, dashed where trained on real
+    rows."""
+    models = [m for m in (utility or {}).get("models") or [] if m.get(curve)]
+    kinds = list(dict.fromkeys(m["model"] for m in models))[:MODELS]
     return [
         (
             f"{m['model']}, trained on {'the sample' if m['trained_on'] == 'synthetic' else 'real rows'}",
@@ -37,7 +34,7 @@ def _models(utility: Mapping[str, Any] | None, curve: str) -> list[tuple[str, st
             m[curve],
         )
         for m in models
-        if m.get(curve) and m["model"] in kinds
+        if m["model"] in kinds
     ]
 
 

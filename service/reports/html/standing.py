@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
-from service.reports.html import bars
+from models.evaluation.bars import judge
+from models.evaluation.result import Metric
 
-PASS, FAIL, UNAVAILABLE = "pass", "fail", "unavailable"
-OLD = {bars.AS_REAL: PASS, bars.CLOSE: FAIL, bars.OFF: FAIL, bars.UNAVAILABLE: UNAVAILABLE}
+FAIL, PASS, UNAVAILABLE = "fail", "pass", "unavailable"
 ORDER = {FAIL: 0, PASS: 1, "": 2, UNAVAILABLE: 3}
 
 
 def views(metrics: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The metrics as pages show them. Evaluations of the first version carry no bars: theirs are drawn up here."""
-    judged = any(m.get("status") for m in metrics)
-    scaled = {} if judged else bars.scales(meta)
-    return [
-        view(m if judged else {**m, "bar": bars.bar(m, scaled), "status": OLD.get(bars.status(m, scaled), "")})
-        for m in metrics
-    ]
+    """The metrics as pages show them."""
+    return [view(m) for m in judged(metrics, meta)]
+
+
+def judged(metrics: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Metrics with bar and status; those of a report that was written without them are judged now."""
+    if any(m.get("status") for m in metrics):
+        return [dict(m) for m in metrics]
+    known = {f.name for f in fields(Metric)}
+    given = [Metric(**{k: v for k, v in m.items() if k in known}) for m in metrics]
+    return [asdict(m) for m in judge(given, meta)]
 
 
 def view(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +47,8 @@ def excess(metric: Mapping[str, Any]) -> float:
         return 0.0
     if metric["direction"] == "target" and metric.get("goal") is not None:
         goal = float(metric["goal"])
-        return (abs(value - goal) - abs(bar - goal)) / 0.1
+        return (abs(float(value) - goal) - abs(float(bar) - goal)) / 0.1
+    value, bar = float(value), float(bar)
     sign = -1.0 if metric["direction"] == "higher" else 1.0
     worst = metric.get("floor")
     span = sign * (worst - bar) if worst is not None else 0.0
