@@ -11,8 +11,6 @@ from dataclasses import replace
 from math import log, sqrt
 from typing import Any
 
-from scipy.special import gammainccinv, gammaln, ndtri
-
 from models.evaluation.result import Metric
 
 CHANCE = 0.01
@@ -38,6 +36,13 @@ SAFE = {"dcr_share": "lower", "dcr_ratio": "higher"}
 """Figures with a goal that may be missed to one side: farther from the training rows than the holdout is no danger."""
 
 
+def _deviations(chance: float) -> float:
+    """The normal quantile at this chance. scipy is loaded where a bar is computed: the service only reads them."""
+    from scipy.special import ndtri
+
+    return float(ndtri(chance))
+
+
 def judge(metrics: Iterable[Metric], meta: Mapping[str, Any]) -> list[Metric]:
     """Every metric with its bar and status. meta: `sample_sizes` and `rows` of the evaluation.
 
@@ -61,7 +66,7 @@ def _judged(m: Metric, scaled: Mapping[str, float], chance: float) -> Metric:
     at = m.bar if m.bar is not None else sampling_bar(m, chance) if known else yardstick_bar(m, scaled)
     if at is None:
         return m
-    wide = 1.0 if known or m.bar is not None else -float(ndtri(chance / 2)) / 1.96
+    wide = 1.0 if known or m.bar is not None else -_deviations(chance / 2) / 1.96
     return replace(m, bar=at, status="pass" if _reached(m, at, wide) else "fail")
 
 
@@ -83,7 +88,7 @@ def sampling_bar(m: Metric, chance: float) -> float:
     expected, spread = float(m.expected or 0.0), float(m.spread or 0.0)
     if m.direction == "lower" and (m.goal or 0.0) == 0.0:
         return max(distance_quantile(expected, spread, chance), expected + SLACK.get(m.section, 0.0))
-    away = max(-float(ndtri(chance)) * spread, TOLERANCE.get(m.unit, 0.0))
+    away = max(-_deviations(chance) * spread, TOLERANCE.get(m.unit, 0.0))
     return expected - away if SAFE.get(m.name, m.direction) == "higher" else expected + away
 
 
@@ -93,7 +98,9 @@ def distance_quantile(mean: float, deviation: float, chance: float) -> float:
     Its square is taken for a gamma variable (Satterthwaite 1946), which is exact for one cell and for many.
     """
     if deviation <= 0 or mean <= 0:
-        return mean - float(ndtri(chance)) * deviation
+        return mean - _deviations(chance) * deviation
+    from scipy.special import gammainccinv, gammaln
+
     second = mean * mean + deviation * deviation
     low, high = 1e-3, 1e6
     for _ in range(80):

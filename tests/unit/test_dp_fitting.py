@@ -228,7 +228,9 @@ def test_a_domain_that_is_paid_for_is_found_first_and_kept(tmp_path: Path, monke
     said = [(what, data) for what, data in again.said if what not in ("update", "step")]
     assert said == [("touched", fit_), ("noise", fit_), ("checkpoint", {"now": True})]
     assert synthesizer.schema["sex"].categories == ("f", "m")
-    assert set(sample(synthesizer, 200).column("sex").to_pylist()) == {"f", "m"}
+    drawn = sample(synthesizer, 200).column("sex").to_pylist()
+    assert set(drawn) - {""} == {"f", "m"}  # blank is a missing code, whose share is a noisy one
+    assert drawn.count("") < 10
     told = synthesizer.manifest["privacy"]
     assert list(told["mechanisms"]) == ["domain", "fit"]
     assert 0.97 * 8 <= told["spent"]["all"] <= 8

@@ -40,7 +40,7 @@ def test_early_stopping_and_the_kept_weights_are_marked() -> None:
         "Training ended after 300 of 900 planned steps and 3 s: the validation loss had not fallen for 1 check.",
         "Kept were the averaged weights of step 200, whose validation loss was lowest.",
     ]
-    drawn = curves(out["lines"], "Training curve", "step", "loss", False, 200, out["marks"])
+    drawn = curves(out["lines"], "Training curve", "step", "loss", False, True, 200, out["marks"])
     assert drawn.count('class="line mark kept"') == 1
     assert drawn.count('class="line mark ended"') == 1
     assert "<title>kept: 27.5</title>" in drawn
