@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -44,7 +45,12 @@ def folders(bench: Any) -> list[Path]:
 
 
 def children() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children(recursive=True) if "standin" in " ".join(p.cmdline())]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile, or is waited for
+            if "standin" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_a_job_runs_to_its_end(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:

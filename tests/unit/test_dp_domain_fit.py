@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,12 @@ def table(units: int = 6_000) -> Table:
     return Table(SCHEMA, pa.table({k: pa.array([str(x) for x in v]) for k, v in words.items()}))
 
 
+def rows_told(synthesizer: Any) -> int:
+    """A noisy estimate, which may be the true number by chance."""
+    assert not synthesizer.manifest["plan"]["rows_are_public"]
+    return int(synthesizer.manifest["plan"]["rows"])
+
+
 class Heard(Silent):
     def __init__(self) -> None:
         self.said: list[Any] = []
@@ -70,8 +77,7 @@ def test_a_domain_is_found_paid_for_and_told() -> None:
     assert set(drawn.column("town").to_pylist()) <= {"a", "b", ""}
     told = str(synthesizer.manifest)
     assert "rare one" not in told
-    assert "107" not in told
-    assert "6001" not in told
+    assert not re.search(r"(?<![\d.])(107|6001)(?![\d.])", told.replace(f"'rows': {rows_told(synthesizer)}", ""))
     lines = synthesizer.manifest["privacy"]["assumed_public"]
     assert "column 'town': kind categorical; stored as string; missing codes ''" in lines
     assert "column 'income': kind categorical; stored as string; its 2 categories" in lines
