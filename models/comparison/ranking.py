@@ -129,7 +129,7 @@ def verdict(
         return f"No method could learn {title}: {best.note}"
     got, base = spans(best, share)[measure.name], float(floor.scores[measure.name].mean())
     name = measure.name.replace("_", " ").replace("r2", "R2")
-    said = f"{best.label.capitalize()} predicts {title} best: {name} {_shown(got['value'])}"
+    said = f"{best.label[0].upper() + best.label[1:]} predicts {title} best: {name} {_shown(got['value'])}"
     if got["low"] is not None and math.isfinite(got["low"]):
         said += f" (95% interval {_shown(got['low'])} to {_shown(got['high'])})"
     said += f"; the baseline, the {floor.label}, reads {_shown(base)}."

@@ -249,7 +249,8 @@ def _section(run: _Run, best: Found, ended: str) -> dict[str, Any]:
     judged = f"{o.validation:.0%} of the rows" if o.validation is not None else f"{len(run.folds)} folds"
     said = ", ".join(f"{k} {plain(v)}" for k, v in best.trial.parameters.items()) or "the defaults"
     verdict = (
-        f"{run.label} for {run.problem.title}: {run.measure.name} {best.validation:.4g} with {said}, "
+        f"{run.label[0].upper() + run.label[1:]} for {run.problem.title}: "
+        f"{run.measure.name} {best.validation:.4g} with {said}, "
         f"the best of {len(rows)} trials ({o.search} search, judged by {judged})."
     )
     reading = _reading(run)
