@@ -30,7 +30,8 @@ ENVIRONMENTS = {
     "mostly": Environment(("mostlyai-engine==2.7.3",), ("torchvision", "torchaudio")),
     "nrgboost": Environment(("nrgboost==0.0.3",)),
     "dpmm": Environment(("dpmm==0.1.9",)),
-    "smartnoise": Environment(("smartnoise-synth==1.0.8",)),
+    # It imports packaging and does not ask for it.
+    "smartnoise": Environment(("smartnoise-synth==1.0.8", "packaging")),
 }
 PEERS = {"ctgan": "ctgan", "tvae": "ctgan", "arf": "arf", "mostly": "mostly", "nrgboost": "nrgboost"}
 """Environment of each peer."""
