@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -28,7 +29,7 @@ class Constant:
         return np.ones((len(x), 1))
 
 
-class Peer(Core):
+class Peer(Core, ABC):
     """A method of scikit-learn behind the estimator protocol. Subclasses name their options in the constructor and
     build scikit-learn's model in `_model`; several targets are learnt by one model each, or by one model together where
     the method can (`joint`)."""
@@ -79,9 +80,9 @@ class Peer(Core):
             pairs = [(m.predict_proba(inputs), m.classes_) for m in self.models_]
         return np.stack([_of_one(p, np.asarray(classes)) for p, classes in pairs], axis=1)
 
+    @abstractmethod
     def _model(self, task: Task, rows: int, width: int) -> Any:
         """scikit-learn's model, not fitted, for so many rows and inputs."""
-        raise NotImplementedError
 
     def _single(self, inputs: Floats, y: Labels, task: Task) -> Any:
         if (y == y[0]).all():

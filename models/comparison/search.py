@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from models.classifiers.methods import METHODS, make
+from models.comparison.compare import Comparison
 from models.comparison.crossing import baseline, predict, scores_of
 from models.comparison.curves import Point, read_validation
 from models.comparison.folds import Fold, cross_validation, split
@@ -21,7 +22,7 @@ from models.comparison.problem import Problem, places, read_problem
 from models.comparison.ranking import Measure, measure_of
 from models.comparison.search_options import SearchOptions, plain
 from models.errors import InvalidData, InvalidInput
-from models.evaluation.result import VERSION, Metric, clean, finite
+from models.evaluation.result import Metric, clean, finite
 from models.evaluation.threads import one_thread
 from models.progress import SILENT, Progress
 from models.rng import stream
@@ -65,13 +66,7 @@ class Search:
 
     def to_json(self) -> dict[str, Any]:
         """In the shape of a comparison: plain JSON, no NaN, 6 significant digits."""
-        return {
-            "version": VERSION,
-            "kind": "comparison",
-            "metrics": [clean(asdict(m)) for m in self.metrics],
-            "sections": clean(self.sections),
-            "meta": clean(self.meta),
-        }
+        return Comparison(self.metrics, self.sections, self.meta).to_json()
 
 
 def search(table: Table, options: SearchOptions, *, progress: Progress = SILENT) -> Search:
