@@ -10,18 +10,23 @@ twice as much.)
 
 Under conditions latent rows have weights: a block of rows takes them at evenly spaced places of their cumulative
 weights, and its uses of a latent row are spaced evenly in random order.
+
+Where the target has a model of its own (models/dp/target.py), it is drawn after the other cells: systematically over
+the rows of a block in the order of latent rows and, within each, of what is expected, so that it scatters no more than
+the mixture's does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from models.dp.target import Posterior, TargetModel
 from models.rng import stream
 
 Array = npt.NDArray[Any]
@@ -33,31 +38,57 @@ ROUNDS = 32
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """At least one column. columns: of each, the cumulative distribution in each latent row, (K, size). weights (K,):
-    of latent rows; None: all equal.
+    """At least one column. columns: of each, its distribution in each latent row, (K, size), or 0 throughout where
+    that has no weight. weights (K,): of latent rows; None: all equal. target: how it is drawn given the others; None:
+    as the mixture has it.
     """
 
     columns: tuple[Array, ...]
     weights: Array | None = None
+    target: TargetModel | None = None
 
-    @staticmethod
-    def of(columns: Sequence[Array], weights: Array | None = None) -> Mixture:
-        """columns: of each, its cells' masses, (K, size), of any total above 0 where a latent row has weight."""
-        return Mixture(tuple(_line(p) for p in columns), weights)
+    @cached_property
+    def lines(self) -> list[Array]:
+        """Of each column the cumulative distribution in each latent row, (K, size)."""
+        return [_line(p) for p in self.columns]
+
+    @cached_property
+    def _posterior(self) -> Posterior | None:
+        """None where the target is drawn as the mixture has it."""
+        model = self.target
+        if model is None or not model.weight:
+            return None
+        return Posterior(self.columns, model.column, self.weights)
 
     def block(self, number: int, seed: int) -> Array:
         """Codes (BLOCK, d) int64 of rows number * BLOCK and following."""
         places = self._weighted if self.weights is not None else self._even
         codes = np.empty((BLOCK, len(self.columns)), dtype=np.int64)
         latent, at = places(number, seed)
-        for c, line in enumerate(self.columns):
+        for c, line in enumerate(self.lines):
             codes[:, c] = _inverse(line, latent, at(c))
+        chances = self._chances(codes)
+        if chances is not None and self.target is not None:
+            expected = chances @ np.arange(chances.shape[1])
+            starts = stream(seed, "target", number).random(chances.shape[1])
+            codes[:, self.target.column] = _systematic(chances, np.lexsort((expected, latent)), starts)
         return codes
 
     def alone(self, u: Array) -> Array:
         """Codes (N, d) of rows that are drawn each by itself, by uniforms (N, 1 + d)."""
         latent = _latent(np.ones(len(self.columns[0])) if self.weights is None else self.weights, u[:, 0])
-        return np.stack([_inverse(line, latent, u[:, 1 + c]) for c, line in enumerate(self.columns)], 1)
+        codes = np.stack([_inverse(line, latent, u[:, 1 + c]) for c, line in enumerate(self.lines)], 1)
+        chances = self._chances(codes)
+        if chances is not None and self.target is not None:
+            column = self.target.column
+            codes[:, column] = _inverse(_line(chances), np.arange(len(codes)), u[:, 1 + column])
+        return codes
+
+    def _chances(self, codes: Array) -> Array | None:
+        """Of the target's cells given the others, (N, L); None where it is drawn as the mixture has it."""
+        if self._posterior is None or self.target is None:
+            return None
+        return self.target.pooled(codes, [p.shape[1] for p in self.columns], self._posterior.of(codes))
 
     def _even(self, number: int, seed: int) -> tuple[Array, Callable[[int], Array]]:
         """Of each row of a block its latent row, and its places by column."""
@@ -94,9 +125,11 @@ class Mixture:
         return latent, at
 
 
-def draw(probabilities: Sequence[Array], rows: int, seed: int, start: int = 0) -> Array:
-    """Codes (rows, d) int64 of rows start, start + 1, ... of a seed. probabilities: of each column, (K, size)."""
-    mixture = Mixture.of(probabilities)
+def draw(
+    probabilities: Sequence[Array], rows: int, seed: int, start: int = 0, target: TargetModel | None = None
+) -> Array:
+    """Codes (rows, d) int64 of rows start, start + 1, ... of a seed. Others as in Mixture."""
+    mixture = Mixture(tuple(probabilities), target=target)
     blocks = range(start // BLOCK, -(-(start + rows) // BLOCK))
     parts = [mixture.block(number, seed) for number in blocks]
     first = start % BLOCK
@@ -109,6 +142,24 @@ def _line(p: Array) -> Array:
     cumulative = np.cumsum(p.astype(np.float64), axis=1)
     total = cumulative[:, -1:]
     return np.divide(cumulative, total, out=np.zeros_like(cumulative), where=total > 0)
+
+
+def _systematic(chances: Array, order: Array, starts: Array) -> Array:
+    """A cell (N,) for each row, by chances (N, L) that sum to 1. Of each cell the rows that have it are spread evenly
+    over `order`. starts (L,): uniform random numbers."""
+    found = np.full(len(chances), -1)
+    left = np.cumsum(chances[:, ::-1], axis=1)[:, ::-1]
+    for cell, start in enumerate(starts):
+        free = found < 0
+        share = np.divide(chances[:, cell], left[:, cell], out=np.zeros(len(chances)), where=free & (left[:, cell] > 0))
+        reached = np.floor(np.cumsum(share[order]) + start)
+        taken = np.zeros(len(chances), dtype=bool)
+        taken[order] = np.diff(reached, prepend=0.0) > 0
+        found[taken & free] = cell
+    # Rounding may leave a row over.
+    rest = found < 0
+    found[rest] = chances[rest].argmax(1)
+    return found
 
 
 def _latent(weights: Array, place: Array) -> Array:

@@ -17,6 +17,7 @@ variances: y + sqrt(a) e and y - e / sqrt(a) hold the same rows under independen
 2024, "Unbiased risk estimation in the normal means problem via coupled bootstrap techniques"; discrete noise is near
 enough to normal for this purpose). A smaller mixture follows the first while lambda rises; the lambda at which its
 distance to the second is least is taken. What noise explains is then left alone at every budget and size of table.
+The same mixture and copy say how far the target follows a regression (models/dp/target.py).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from models.dp.consistency import Consistent, consistent
 from models.dp.drawing import draw
 from models.dp.pairs import Workload
 from models.dp.release import Release
+from models.dp.target import Posterior, TargetModel, best_weight, train
 from models.progress import SILENT, Progress
 from models.rng import key, stream
 
@@ -48,6 +50,8 @@ _SPLIT = 0.25
 """a: the first copy has 1.25 times the release's variance, the second 5 times."""
 _POWER, _TARGET = 0.3, 1.5
 """A column weighs as its number of cells to this power, 1 on average; the target this much."""
+_TARGET_ROWS = 131_072, 32_768
+"""Rows of the mixture that the target's regression learns from; and of the smaller one, to find its weight."""
 _SHARE = 0.77
 """Of the lambda found: it is best for squared errors of the mixture, and rows drawn from a sharper one scatter less."""
 
@@ -68,7 +72,8 @@ class FitPlan:
 class OnePass:
     """A fitted generator. sizes (d,): cells of each column. probabilities (K, W) float32: columns side by side. rows:
     how many the data has, public or estimated. release: what it was fitted to. residual: chi^2 per cell that is left.
-    strength: lambda. All of it is post-processing of the release."""
+    strength: lambda. target: how the target is drawn given the other cells, if not as the mixture has it. All of it is
+    post-processing of the release."""
 
     sizes: tuple[int, ...]
     probabilities: Array
@@ -76,6 +81,7 @@ class OnePass:
     release: Release
     residual: float
     strength: float
+    target: TargetModel | None = None
 
     def columns(self) -> list[Array]:
         """Distributions of each column, (K, size)."""
@@ -84,7 +90,7 @@ class OnePass:
 
     def sample(self, rows: int | None = None, seed: int = 0) -> Array:
         """Codes (rows, d) int64; left out, as many rows as the data has. Steered by the seed alone."""
-        return draw(self.columns(), self.rows if rows is None else rows, seed)
+        return draw(self.columns(), self.rows if rows is None else rows, seed, target=self.target)
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,9 @@ def fit(release: Release, plan: FitPlan, seed: int, progress: Progress = SILENT)
     """The mixture that explains a release. Sees nothing else; the seed picks where it starts and how noise is split."""
     agreed = consistent(release)
     sizes = release.workload.sizes
-    strength = plan.strength if plan.strength is not None else choose_strength(release, agreed, seed, progress)
+    found = None if plan.strength is not None else _search(release, agreed, seed, progress)
+    strength = plan.strength if found is None else _SHARE * found.strength
+    assert strength is not None  # noqa: S101 - one of both
     targets = _targets(release, agreed)
     mean = torch.tensor(np.concatenate(agreed.one_way), dtype=torch.float32)
     descent = _Descent(mean, _members(sizes), plan.latent, plan.spread, key(seed, "one pass"))
@@ -152,18 +160,44 @@ def fit(release: Release, plan: FitPlan, seed: int, progress: Progress = SILENT)
     probabilities = p.numpy()
     probabilities.setflags(write=False)
     rows = max(1, round(agreed.rows))
-    return OnePass(sizes, probabilities, rows, release, chi / max(targets.cells, 1), strength)
+    fitted = OnePass(sizes, probabilities, rows, release, chi / max(targets.cells, 1), strength)
+    label = label_of(release.workload)
+    if found is None or label is None:
+        return fitted
+    progress.check()
+    codes = fitted.sample(_TARGET_ROWS[0], key(seed, "rows of the target"))
+    return replace(fitted, target=train(codes, sizes, label, found.weight(sizes, label, seed)))
 
 
-def choose_strength(release: Release, agreed: Consistent, seed: int, progress: Progress = SILENT) -> float:
-    """A share of the lambda with which a mixture of this release is nearest to its tables under other noise."""
+@dataclass(frozen=True)
+class _Found:
+    """strength: the lambda with which a mixture of one copy is nearest to the other; probabilities: that mixture;
+    other: the other copy."""
+
+    strength: float
+    probabilities: Tensor
+    other: _Targets
+
+    def weight(self, sizes: tuple[int, ...], label: int, seed: int) -> float:
+        """How far the target follows a regression, 0 to 1."""
+        p = self.probabilities
+        columns = tuple(part.numpy() for part in p.split(list(sizes), 1))
+        codes = draw(columns, _TARGET_ROWS[1], key(seed, "weight of the target"))
+        tables = torch.stack([(p * by[:, None]).T @ p / len(p) for by in p.split(list(sizes), 1)[label].T])
+        gap, precision = (tables - self.other.triple).numpy(), self.other.triple_weight.numpy()
+        own = Posterior(columns, label).of(codes)
+        return best_weight(train(codes, sizes, label), codes, sizes, own, gap, precision)
+
+
+def _search(release: Release, agreed: Consistent, seed: int, progress: Progress) -> _Found:
+    """The lambda with which a mixture of this release is nearest to its tables under other noise."""
     rng = stream(seed, "split of the noise")
     noise = [sd * rng.standard_normal(counts.shape) for sd, counts in zip(release.sd, release.counts, strict=True)]
     fitted, held = _moved(release, noise, math.sqrt(_SPLIT)), _moved(release, noise, -1 / math.sqrt(_SPLIT))
     targets, judge = _targets(fitted, agreed), _targets(held, agreed)
     mean = torch.tensor(np.concatenate(consistent(fitted).one_way), dtype=torch.float32)
     descent = _Descent(mean, _members(release.workload.sizes), _SEARCH_LATENT, 1.0, key(seed, "strength"))
-    least, best = math.inf, WEAKEST
+    least, best, nearest = math.inf, WEAKEST, descent.probabilities()
     for step in range(_SEARCH_WARM + _SEARCH_STEPS):
         progress.check()
         done = max(0, step - _SEARCH_WARM) / _SEARCH_STEPS
@@ -174,8 +208,8 @@ def choose_strength(release: Release, agreed: Consistent, seed: int, progress: P
         if step >= _SEARCH_WARM + 20 and step % _SEARCH_EVERY == 0:
             off, _ = _chi_square(p, judge)
             if off < least:
-                least, best = off, strength
-    return _SHARE * best
+                least, best, nearest = off, strength, p
+    return _Found(best, nearest, judge)
 
 
 def _moved(release: Release, noise: list[Array], factor: float) -> Release:

@@ -40,6 +40,7 @@ class MixtureSampler(Sampler):
         self.pairs = PairMask(NO_PAIRS, layout, self.device)
         self.valid = [None] * len(layout.sizes)
         self._columns = [p.astype(np.float64) for p in model.columns()]
+        self._target = model.target
         self._shares = [torch.from_numpy(p.astype(np.float32)) for p in self._columns]
         self.entry = [p.T.contiguous().clamp_min(1e-30).log() for p in self._shares]
         self.start = torch.zeros(len(model.probabilities))
@@ -75,8 +76,11 @@ class MixtureSampler(Sampler):
     def under(self, pins: Pins) -> Mixture:
         """The mixture given the conditions, by Bayes' rule."""
         if not pins.by_slot:
-            return Mixture.of(self._columns)
-        return Mixture.of(*under(self._columns, pins))
+            return Mixture(tuple(self._columns), target=self._target)
+        columns, weights = under(self._columns, pins)
+        # Under a condition on the target itself it is drawn as the mixture has it.
+        own = None if self._target is not None and self._target.column in pins.by_slot else self._target
+        return Mixture(tuple(columns), weights, own)
 
 
 def under(columns: Sequence[Array], pins: Pins) -> tuple[list[Array], Array]:

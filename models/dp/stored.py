@@ -12,6 +12,7 @@ from models.accounting import history_from_json, history_to_json
 from models.dp.one_pass import OnePass
 from models.dp.pairs import Workload
 from models.dp.release import Release
+from models.dp.target import TargetModel
 from models.encoding.cells import Array
 from models.encoding.encoding import Layout
 
@@ -19,12 +20,17 @@ PREFIX = "one_pass."
 
 
 def one_pass_to_json(model: OnePass) -> dict[str, Any]:
-    own = {"rows": model.rows, "residual": model.residual, "strength": model.strength}
+    own: dict[str, Any] = {"rows": model.rows, "residual": model.residual, "strength": model.strength}
+    if model.target is not None:
+        own["target"] = {"column": model.target.column, "weight": model.target.weight}
     return {**own, "release": release_to_json(model.release)}
 
 
 def one_pass_tensors(model: OnePass) -> dict[str, Array]:
-    return {PREFIX + "probabilities": model.probabilities, PREFIX + "counts": release_tensor(model.release)}
+    tensors = {PREFIX + "probabilities": model.probabilities, PREFIX + "counts": release_tensor(model.release)}
+    if model.target is not None:
+        tensors[PREFIX + "target"] = model.target.coefficients
+    return tensors
 
 
 def one_pass_from(layout: Layout, raw: Mapping[str, Any], tensors: Mapping[str, Array]) -> OnePass:
@@ -36,10 +42,22 @@ def one_pass_from(layout: Layout, raw: Mapping[str, Any], tensors: Mapping[str, 
     if found.ndim != 2 or not len(found) or found.shape[1] != sum(sizes) or not np.isfinite(found).all():
         raise ValueError("the probabilities of its cells")
     found.setflags(write=False)
-    model = OnePass(sizes, found, int(raw["rows"]), release, float(raw["residual"]), float(raw["strength"]))
+    target = _target_from(sizes, raw["target"], tensors[PREFIX + "target"]) if "target" in raw else None
+    model = OnePass(sizes, found, int(raw["rows"]), release, float(raw["residual"]), float(raw["strength"]), target)
     if (found < 0).any() or any(np.abs(p.sum(1) - 1).max() > 1e-3 for p in model.columns()) or model.rows < 1:
         raise ValueError("the probabilities of its cells")
     return model
+
+
+def _target_from(sizes: tuple[int, ...], raw: Mapping[str, Any], coefficients: Array) -> TargetModel:
+    column, weight = int(raw["column"]), float(raw["weight"])
+    found = np.array(coefficients, np.float32)
+    if not 0 <= column < len(sizes) or not 0 <= weight <= 1:
+        raise ValueError("its target")
+    if found.shape != (sum(sizes) + 1, sizes[column]) or not np.isfinite(found).all():
+        raise ValueError("its target's coefficients")
+    found.setflags(write=False)
+    return TargetModel(column, weight, found)
 
 
 def release_to_json(release: Release) -> dict[str, Any]:

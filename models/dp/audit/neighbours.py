@@ -31,6 +31,8 @@ NOISY = frozenset(
         "OnePass.rows",
         "OnePass.residual",
         "OnePass.strength",
+        "TargetModel.weight",
+        "TargetModel.coefficients",
     }
 )
 """Fields whose values follow from the noisy counts. Their shapes and types must be equal."""
