@@ -75,7 +75,7 @@ def share_error(p: Floats, n: float, m: float) -> Floats:
 class Finding:
     """One column, pair or group. value: how far it is off; expected: what fresh real rows read on average; bar: what
     they hardly ever exceed; holdout: what the holdout reads; more: further figures of the table. error: standard error
-    of the value (of a distance, its standard deviation by chance)."""
+    of the value (of a distance, its standard deviation by chance); span: its 95% interval, where no error gives it."""
 
     subject: str
     columns: tuple[str, ...]
@@ -85,6 +85,7 @@ class Finding:
     holdout: float | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
     error: float | None = None
+    span: tuple[float, float] | None = None
 
     @property
     def excess(self) -> float:
@@ -92,10 +93,14 @@ class Finding:
 
     @property
     def low(self) -> float | None:
+        if self.span is not None:
+            return self.span[0]
         return None if self.error is None else max(0.0, self.value - 1.96 * self.error)
 
     @property
     def high(self) -> float | None:
+        if self.span is not None:
+            return self.span[1]
         return None if self.error is None else self.value + 1.96 * self.error
 
     def to_json(self) -> dict[str, Any]:

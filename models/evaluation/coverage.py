@@ -9,6 +9,7 @@ import numpy as np
 from models.evaluation.chance import ALPHA, Finding, metrics_of, rows_of
 from models.evaluation.context import Part
 from models.evaluation.groups import codes, names_of
+from models.evaluation.intervals import wilson
 from models.evaluation.matrix import Floats, Matrix
 from models.evaluation.sampled import Sampled
 from models.schema import Column
@@ -57,7 +58,8 @@ def _lost(real: Matrix, synthetic: Matrix, held: Matrix | None, j: int, tests: i
         "expected_lost": float(chance[p > 0].sum()),
         "largest": [{"label": names[k], "real": float(p[k])} for k in worst],
     }
-    return Finding(real.columns[j].name, (real.columns[j].name,), float(p[gone].sum()), mean, bar, other, more)
+    name, value = real.columns[j].name, float(p[gone].sum())
+    return Finding(name, (name,), value, mean, bar, other, more, span=wilson(value, len(real)))
 
 
 def _beyond(real: Matrix, synthetic: Matrix, held: Matrix | None, j: int, tests: int) -> Finding:
@@ -75,9 +77,8 @@ def _beyond(real: Matrix, synthetic: Matrix, held: Matrix | None, j: int, tests:
     bar = (2 * level / math.log((before + n) / n)) / n
     other = outside(held) / len(held) if held is not None and len(held) else None
     share = outside(synthetic) / n
-    error = math.sqrt(share * (1 - share) / n)
     more = {"rows_outside": round(share * n)}
-    return Finding(column.name, (column.name,), share, 2 / (before + 1), bar, other, more, error)
+    return Finding(column.name, (column.name,), share, 2 / (before + 1), bar, other, more, span=wilson(share, n))
 
 
 def _bounds(column: Column, present: Floats) -> tuple[float, float]:

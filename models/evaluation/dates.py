@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from models.evaluation.chance import Finding, bar_of, metrics_of, rows_of, variation
+from models.evaluation.chance import Finding, bar_of, metrics_of, rows_of, share_error, variation
 from models.evaluation.context import FEW_ROWS, Part, joined
 from models.evaluation.matrix import Floats, Ints, Matrix
 from models.evaluation.sampled import Sampled
@@ -29,7 +29,10 @@ def dates(t: Sampled) -> Part:
             continue
         value, mean, deviation = variation(counts[0], counts[1])
         held = variation(counts[0], counts[2])[0] if len(counts) > 2 and counts[2].sum() else None
-        found.append(Finding(subject, columns, value, mean, bar_of(mean, deviation, len(read)), held, {}, deviation))
+        bar = bar_of(mean, deviation, len(read))
+        # Where all rows are in one cell nothing varies, but other rows might be elsewhere.
+        error = max(deviation, float(share_error(np.zeros(()), counts[0].sum(), counts[1].sum())))
+        found.append(Finding(subject, columns, value, mean, bar, held, {}, error))
         own = [c / max(c.sum(), 1) for c in counts]
         shown.append(
             {

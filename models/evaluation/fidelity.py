@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from models.evaluation.chance import share_error
 from models.evaluation.context import FEW_ROWS, Context, Part, joined
 from models.evaluation.marginals import Errors, column_errors, trend_errors, tuple_errors
 from models.evaluation.matrix import Cells, Matrix, bootstrap, independent, sample
@@ -136,7 +137,7 @@ def _missing(compared: list[Matrix], order: list[str], note: str) -> list[Metric
     rows = len(compared[0]), len(compared[1])
     both = (real * rows[0] + (compared[1].missing >= 0).mean(axis=0) * rows[1]) / sum(rows)
     usual = [share_moments(float(p), *rows) for p in both]
-    error = 1.96 * np.sqrt(both * (1 - both) * (1 / rows[0] + 1 / rows[1]))
+    error = 1.96 * share_error(both, *rows)
     gaps = {t: np.abs((m.missing >= 0).mean(axis=0) - real) for t, m in zip(order, compared[1:], strict=True)}
     chosen = [j for j, c in enumerate(compared[0].columns) if c.missing_codes]
     if not chosen:

@@ -18,6 +18,7 @@ from numpy.random import Generator
 from models.evaluation.bars import distance_quantile
 from models.evaluation.context import FEW_ROWS, Context, Part
 from models.evaluation.groups import area_of
+from models.evaluation.intervals import Z
 from models.evaluation.marginals import GROUPS, compare
 from models.evaluation.matrix import Cells, Ints, bootstrap, independent, sample
 from models.evaluation.result import Metric
@@ -124,8 +125,11 @@ def k_marginal(context: Context) -> Part:
         value, *yards = (of.get(t) for t in ("synthetic", "ceiling", "holdout", "floor"))
         status = "pass" if (value or 0.0) >= bar else "fail"
         how = {"direction": "higher", "goal": goal, "unit": unit, "note": note, "bar": bar, "status": status}
-        if name == "k_marginal" and value is not None:
-            how |= {"low": value - 1.96 * error, "high": min(goal, value + 1.96 * error)}
+        ends = (found["synthetic"] - Z * error, min(1000.0, found["synthetic"] + Z * error))
+        if name == "k_marginal_subsample":
+            # Between the fractions, by lines: the figure itself is one of them.
+            ends = tuple(np.interp(ends, np.maximum.accumulate(curve), FRACTIONS).tolist())
+        how |= {"low": min(value or 0.0, ends[0]), "high": max(value or 0.0, ends[1])}
         return Metric(name, value, "k_marginal", "", *yards, **how)  # type: ignore[arg-type]
 
     metrics = [

@@ -23,11 +23,13 @@ DENSE_CELLS = 200_000
 @dataclass(frozen=True, eq=False)
 class Errors:
     """by_table: (tables, subjects), one row per table compared with the real one; jackknife: (GROUPS, subjects);
-    chance: (2, subjects), mean and standard deviation of the first table's if its rows were fresh real ones."""
+    chance: (2, subjects), mean and standard deviation of the first table's if its rows were fresh real ones; rows: of
+    the first table."""
 
     by_table: Floats
     jackknife: Floats
     chance: Floats
+    rows: int
 
     def mean(self, table: int) -> float:
         return float(self.by_table[table].mean()) if self.by_table.shape[1] else float("nan")
@@ -35,9 +37,16 @@ class Errors:
     def interval(self, subject: int | None = None) -> tuple[float, float]:
         """95% interval of the first table's mean over subjects, or of one of them."""
         left = self.jackknife.mean(axis=1) if subject is None else self.jackknife[:, subject]
-        spread = 1.96 * float(np.sqrt((GROUPS - 1) / GROUPS * ((left - left.mean()) ** 2).sum()))
+        spread = reach(left, self.rows)
         middle = self.mean(0) if subject is None else float(self.by_table[0, subject])
         return max(0.0, middle - spread), min(1.0, middle + spread)
+
+
+def reach(left: Floats, rows: int) -> float:
+    """Half of a 95% interval, from what a figure reads without each group of rows, left (GROUPS,). Where no group
+    matters: the share of other rows that so many rows may leave unseen (Clopper and Pearson 1934)."""
+    spread = 1.96 * float(np.sqrt((GROUPS - 1) / GROUPS * ((left - left.mean()) ** 2).sum()))
+    return float(spread if spread > 0 else 1 - 0.025 ** (1 / max(rows, 1)))
 
 
 def total_variation(p: Floats, q: Floats) -> Floats:
@@ -116,7 +125,7 @@ def column_errors(tables: Sequence[Matrix]) -> Errors:
         by_table.append(distance)
         jackknife.append(left)
         chance.append(usual)
-    return Errors(np.array(by_table).T, np.array(jackknife).T, np.array(chance).T)
+    return Errors(np.array(by_table).T, np.array(jackknife).T, np.array(chance).T, len(tables[1]))
 
 
 def tuple_errors(tables: Sequence[Ints], sizes: Sequence[int], combinations: Sequence[tuple[int, ...]]) -> Errors:
@@ -129,7 +138,7 @@ def tuple_errors(tables: Sequence[Ints], sizes: Sequence[int], combinations: Seq
             size *= max(sizes[j], 1)
             keys = [k * sizes[j] + t[:, j] for k, t in zip(keys, tables, strict=True)]
         by_table[:, i], jackknife[:, i], chance[:, i] = compare(keys, size)
-    return Errors(by_table, jackknife, chance)
+    return Errors(by_table, jackknife, chance, len(tables[1]))
 
 
 def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[int, ...]]) -> Errors:
@@ -163,7 +172,7 @@ def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[i
         chance[:, both] = np.array(
             [correlation_moments(pooled[:, i], pooled[:, k], *n) for i, k, *n in zip(*at, *rows, strict=True)]
         ).T
-    return Errors(by_table, jackknife, chance)
+    return Errors(by_table, jackknife, chance, len(tables[1]))
 
 
 def correlations(values: Floats) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 from models.evaluation.chance import ALPHA, Finding, critical, metrics_of, rows_of, share_error
 from models.evaluation.context import Part, joined
 from models.evaluation.groups import codes
+from models.evaluation.intervals import wilson
 from models.evaluation.matrix import Floats, Ints, Matrix
 from models.evaluation.sampled import Sampled
 from models.rules import counts, parse_rules
@@ -104,7 +105,18 @@ def _functions(t: Sampled) -> list[Finding]:
         held = read[2][0] / read[2][1] if len(read) > 2 and read[2][1] else None
         names = (t.context.names[a], t.context.names[b])
         more = {"real": p, "rows_broken": synthetic}
-        out.append(Finding(f"{names[0]} fixes {names[1]}", names, q, p, p + max(z * error, 0.001), held, more, error))
+        out.append(
+            Finding(
+                f"{names[0]} fixes {names[1]}",
+                names,
+                q,
+                p,
+                p + max(z * error, 0.001),
+                held,
+                more,
+                span=wilson(q, others),
+            )
+        )
     return out
 
 
@@ -146,13 +158,8 @@ def _impossible(t: Sampled) -> list[Finding]:
             other = float(_table(held[:, a], held[:, b], sizes[a], sizes[b])[never].sum()) / len(held)
         names = (t.context.names[a], t.context.names[b])
         more = {"cells": int(never.sum()), "rows_broken": broken}
-        out.append(Finding(joined(*names), names, broken / m, unseen / m, bar, other, more, _error(broken, m)))
+        out.append(Finding(joined(*names), names, broken / m, unseen / m, bar, other, more, span=wilson(broken / m, m)))
     return out
-
-
-def _error(count: int, of: int) -> float:
-    """Standard error of a share."""
-    return math.sqrt(max(count * (of - count), 0) / of) / of
 
 
 def _rules(t: Sampled) -> Part:
@@ -168,7 +175,9 @@ def _rules(t: Sampled) -> Part:
         p, q = real / rows[0], synthetic / rows[2]
         error = float(share_error(np.array((real + synthetic) / (rows[0] + rows[2])), rows[0], rows[2]))
         other = held / rows[1] if len(tables[1]) else None
-        found.append(Finding(rule.text, rule.columns, q, p, p + z * error if real else 0.0, other, {}, error))
+        found.append(
+            Finding(rule.text, rule.columns, q, p, p + z * error if real else 0.0, other, {}, span=wilson(q, rows[2]))
+        )
         told.append({"rule": rule.text, "training_rows": real, "holdout_rows": held, "synthetic_rows": synthetic})
     note = f"All {len(tables[0]):,} real and {len(tables[2]):,} synthetic rows."
     section = {"broken": told, "training": len(tables[0]), "synthetic": len(tables[2])}

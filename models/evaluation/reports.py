@@ -15,7 +15,9 @@ import pandas as pd
 
 from models.evaluation.bars import scale
 from models.evaluation.context import Context, Part
-from models.evaluation.matrix import Matrix, bootstrap, independent, sample
+from models.evaluation.intervals import Interval, jackknife, wilson
+from models.evaluation.marginals import column_errors, trend_errors
+from models.evaluation.matrix import Cells, Matrix, bootstrap, independent, sample
 from models.evaluation.result import Metric, finite
 from models.schema import Column, Kind
 
@@ -54,9 +56,12 @@ def sdmetrics_reports(context: Context) -> Part:
     metadata = {"columns": {c.name: {"sdtype": _sdtype(c)} for c in columns}}
     frame = to_frame(real, columns)
     read: dict[str, dict[str, dict[str, float | None]]] = {}
+    kept: list[tuple[str, str]] = []
     for name, table in tables.items():
         context.progress.check()
-        read[name] = _generate(frame, to_frame(table, columns), metadata)
+        read[name], pairs = _generate(frame, to_frame(table, columns), metadata)
+        kept = pairs if name == "synthetic" else kept
+    spans = _spans(read["synthetic"], real, tables["synthetic"], kept, options.trend_bins)
     few = min(len(m) for m in tables.values())
     note = f"SDMetrics, {rows:,} rows of each table" + (f" (holdout {few:,})" if few < rows else "")
     note += f", first {COLUMNS} columns." if len(columns) < len(context.real.columns) else "."
@@ -75,6 +80,7 @@ def sdmetrics_reports(context: Context) -> Part:
                     yards.get("ceiling"),
                     yards.get("holdout"),
                     yards.get("floor"),
+                    *spans.get((report, subject), (None, None)),
                     direction="higher",
                     goal=1.0,
                     unit="score",
@@ -109,12 +115,46 @@ def _chance(report: str, yards: dict[str, float | None], rows: int, holdout: int
     return 1 - error, VARIES * error
 
 
-def _generate(real: pd.DataFrame, other: pd.DataFrame, metadata: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    """Overall score ("") and property scores of both reports."""
+def _spans(
+    read: dict[str, dict[str, float | None]], real: Matrix, other: Matrix, kept: list[tuple[str, str]], bins: int
+) -> dict[tuple[str, str], Interval]:
+    """(report, property) -> 95% interval of the score. Quality: SDMetrics tells no error; that of our own shape and
+    trend, of the same rows, columns and pairs (delete-a-group jackknife). Validity: Wilson's, as of a mean of shares of
+    the same rows. Structure compares names and types: it has no error."""
+    names = [c.name for c in real.columns]
+    places = [(names.index(a), names.index(b)) for a, b in kept]
+    short = [Matrix(m.columns[:COLUMNS], m.values[:, :COLUMNS], m.missing[:, :COLUMNS]) for m in (real, other)]
+    left = {"Column Shapes": -column_errors(short).jackknife.mean(axis=1)}
+    if places:
+        left["Column Pair Trends"] = -trend_errors(short, Cells.fit(short[0], bins), places).jackknife.mean(axis=1)
+    out: dict[tuple[str, str], Interval] = {}
+    for report, scores in read.items():
+        for name, score in scores.items():
+            if score is None:
+                continue
+            if report == "diagnostic" and name:
+                out[report, name] = wilson(score, len(other)) if name == "Data Validity" else (score, score)
+            elif name in left or (report == "quality" and not name):
+                known = [left[name]] if name else [v for k, v in left.items() if scores.get(k) is not None]
+                if known:
+                    out[report, name] = jackknife(score, np.mean(known, axis=0), len(other))
+    ends = [span for (report, _), span in out.items() if report == "diagnostic"]
+    score = read["diagnostic"][""]
+    if ends and score is not None:
+        low, high = np.mean(ends, axis=0)
+        out["diagnostic", ""] = min(float(low), score), max(float(high), score)
+    return out
+
+
+def _generate(
+    real: pd.DataFrame, other: pd.DataFrame, metadata: dict[str, Any]
+) -> tuple[dict[str, dict[str, float | None]], list[tuple[str, str]]]:
+    """Overall score ("") and property scores of both reports; the pairs of columns whose trend counts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         from sdmetrics.reports.single_table import DiagnosticReport, QualityReport
     out: dict[str, dict[str, float | None]] = {}
+    kept: list[tuple[str, str]] = []
     for name, kind in (("quality", QualityReport), ("diagnostic", DiagnosticReport)):
         report = kind()
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -122,9 +162,14 @@ def _generate(real: pd.DataFrame, other: pd.DataFrame, metadata: dict[str, Any])
             report.generate(real, other, metadata, verbose=False)
             properties = report.get_properties()
             out[name] = {"": finite(report.get_score())}
+            if name == "quality":
+                pairs = report.get_details("Column Pair Trends")
+                if len(pairs):
+                    pairs = pairs[pairs["Score"].notna()]
+                    kept = list(zip(pairs["Column 1"], pairs["Column 2"], strict=True))
         for prop, score in zip(properties["Property"], properties["Score"], strict=True):
             out[name][str(prop)] = finite(float(score))
-    return out
+    return out, kept
 
 
 def _sdtype(column: Column) -> str:

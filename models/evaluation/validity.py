@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 
 from models.evaluation.context import Context, Part
+from models.evaluation.intervals import wilson
 from models.evaluation.matching import INVALID, UNSEEN
 from models.evaluation.matrix import Matrix
 from models.evaluation.result import Metric
@@ -24,13 +25,13 @@ def validity(context: Context) -> Part:
     counted = invalid_cells(context.synthetic)
     rows, width = context.synthetic.values.shape
     held = invalid_cells(context.holdout) if len(context.holdout) else None
-    metrics = [_metric("", int(counted.sum()), rows * width, held, width * len(context.holdout), "cells")]
+    metrics = [_metric("", int(counted.sum()), rows * width, held, width * len(context.holdout), "cells", rows)]
     found = []
     for j in np.argsort(-counted, kind="stable"):
         if counted[j]:
             name = context.names[j]
             own = None if held is None else held[j : j + 1]
-            metrics.append(_metric(name, int(counted[j]), rows, own, len(context.holdout), "rows"))
+            metrics.append(_metric(name, int(counted[j]), rows, own, len(context.holdout), "rows", rows))
             found.append({"column": name, "cells": int(counted[j]), "of": rows, "what": _what(context.synthetic, j)})
     return Part(metrics, {"validity": {"columns": found}})
 
@@ -61,13 +62,22 @@ def _what(matrix: Matrix, j: int) -> str:
 
 
 def _metric(
-    subject: str, count: int, of: int, held: np.ndarray[tuple[int], np.dtype[np.int64]] | None, of_held: int, what: str
+    subject: str,
+    count: int,
+    of: int,
+    held: np.ndarray[tuple[int], np.dtype[np.int64]] | None,
+    of_held: int,
+    what: str,
+    rows: int,
 ) -> Metric:
+    """Cells of a row may be wrong together: the interval counts rows."""
     share = count / of if of else None
     known = None if held is None else float(held.sum()) / of_held
     bar = 0.0 if known is None else known + SIGMAS * sqrt(known * (1 - known) * (1 / max(of, 1) + 1 / of_held))
     status = "" if share is None else "pass" if share <= bar else "fail"
-    note = f"{count:,} of {of:,} {what} cannot be in the real table."
+    note = f"{count:,} of {of:,} {what} cannot be in the real table; {rows:,} synthetic rows."
+    low, high = (None, None) if share is None else wilson(share, rows)
     return Metric(
-        "invalid", share, "validity", subject, holdout=known, goal=0.0, bar=bar, status=status, note=note
+        "invalid", share, "validity", subject, holdout=known, low=low, high=high, goal=0.0, bar=bar, status=status,
+        note=note,
     )  # fmt: skip

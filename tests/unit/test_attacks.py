@@ -12,7 +12,7 @@ from scipy.stats import fisher_exact, mannwhitneyu
 from models.classifiers.scores import auc
 from models.evaluation.attacks import inference, linkage, singling
 from models.evaluation.attacks.disclosure import disclosure
-from models.evaluation.attacks.rates import Rate, auc_excess, flipped, passing, risk, tpr_excess, wilson
+from models.evaluation.attacks.rates import Rate, auc_excess, flipped, passing, risk, tpr_excess
 from models.evaluation.attacks.setting import cell_keys, keys, setting
 from models.evaluation.attacks.space import MISMATCH, Space
 from models.evaluation.context import Part
@@ -54,7 +54,7 @@ def test_risk_is_tested_by_fisher_and_its_bar_is_the_last_value_that_passes() ->
         assert risk(Rate(most, 400), control).p > chance >= risk(Rate(most + 1, 400), control).p
         assert got.bar(chance) == pytest.approx(risk(Rate(most, 400), control).value)
     assert risk(Rate(10, 10), Rate(10, 10)).value == 0
-    assert wilson(Rate(0, 50))[0] == 0
+    assert Rate(0, 50).interval[0] == 0
 
 
 def test_auc_agrees_with_mann_whitney_and_its_interval_holds_the_truth() -> None:

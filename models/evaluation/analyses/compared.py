@@ -16,6 +16,7 @@ from models.evaluation.analyses.overlap import Agreement, Fresh, Z, agree
 from models.evaluation.analyses.regression import Fit, fit_glm
 from models.evaluation.analyses.requests import Analysis, CrossTable, Regression
 from models.evaluation.analyses.tables import FEWEST, FEWEST_OF, Cells, Layout
+from models.evaluation.intervals import largest
 from models.evaluation.matrix import Matrix
 from models.evaluation.result import Metric, finite
 
@@ -230,8 +231,11 @@ def _metrics(
         lost = f" The sample does not give {gone} of the estimates." if gone else ""
         status = "pass" if worst <= fresh.z else "fail"
         yards = {r: finite(float(np.nanmax(np.abs(g.z)))) for r, g in found.items() if np.isfinite(g.z).any()}
+        low, high = largest(away[np.isfinite(away)])
         least = replace(
             least,
+            low=low,
+            high=high,
             status=status,
             note=f"Furthest off: {at}; in standard errors of the difference.{lost} {note}",
             ceiling=yards.get("ceiling"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.attacks.rates import Rate, passing, risk, wilson
+from models.evaluation.attacks.rates import Rate, passing, risk
 from models.evaluation.attacks.setting import Finding, Setting
 from models.evaluation.attacks.space import affordable
 from models.evaluation.context import FEW_ROWS
@@ -65,7 +65,7 @@ def near_copies(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
 def _finding(
     name: str, subject: str, mine: Rate, held: Rate | None, ceiling: float, floor: float | None, note: str
 ) -> Finding:
-    low, high = wilson(mine)
+    low, high = mine.interval
     control = None if held is None else held.value
     metric = Metric(
         name, mine.value, "disclosure", subject, ceiling, control, floor, low, high, goal=control, note=note

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.attacks.rates import Excess, Z, counts, flipped
+from models.evaluation.attacks.rates import Excess, counts, flipped
 from models.evaluation.attacks.setting import Finding, Setting
 from models.evaluation.attacks.space import Space, affordable
+from models.evaluation.intervals import Z, ratio_of_medians
 from models.evaluation.matrix import bootstrap, independent, sample
-from models.evaluation.result import Metric
+from models.evaluation.result import Metric, finite
 
 PERCENTILES = (1, 5, 25, 50, 75, 95)
 
@@ -35,6 +36,7 @@ def distances(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
     control = float(np.median(held))
     shares, ratios, closest = {}, {}, {}
     spread, p, bar = flipped(np.zeros(1), np.ones(1))
+    between = (float("nan"), float("nan"))
     tables = {
         "synthetic": sample(context.synthetic, most, rng),
         "ceiling": bootstrap(context.real, most, rng),
@@ -48,6 +50,7 @@ def distances(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
         ratios[name] = float(np.median(near)) / control if control > 0 else None
         closest[name] = np.percentile(near, PERCENTILES).tolist()
         if name == "synthetic":
+            between = ratio_of_medians(near, held, rng)
             hubs = np.concatenate([counts(a[near < far], rows), counts(b[far < near], rows)])
             spread, p, bar = flipped(hubs, np.repeat([1.0, -1.0], rows))
     n = len(tables["synthetic"])
@@ -69,7 +72,7 @@ def distances(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
             Excess(value - 0.5, low - 0.5, high - 0.5, p, lambda chance: 0.5 + bar(chance) / (2 * n))),
         Finding(
             Metric("dcr_ratio", ratios["synthetic"], "disclosure", "", ratios["ceiling"], 1.0 if control else None,
-                   ratios["floor"], None, None, "target", None, "ratio", ratio_note)
+                   ratios["floor"], *map(finite, between), "target", None, "ratio", ratio_note)
         ),
     ]  # fmt: skip
     section = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.attacks.rates import Rate, passing, risk, wilson
+from models.evaluation.attacks.rates import Rate, passing, risk
 from models.evaluation.attacks.setting import Finding, Setting, keys, multiplicity
 from models.evaluation.attacks.space import Space, affordable
 from models.evaluation.matrix import Matrix, sample
@@ -85,7 +85,7 @@ def uniques(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
             "uniques": section
         }
     excess = replace(risk(*rates), bar=lambda chance: passing(rates[0].rows, rates[1], chance) / rates[0].rows)
-    low, high = wilson(rates[0])
+    low, high = rates[0].interval
     note = (
         f"Of the rows that are unique among {rows:,} training rows in {len(s.coarse)} columns, {rates[0]} occur "
         f"once in the sample; of the uniques of as many holdout rows, {rates[1]}. Of all {len(mine):,} training rows "

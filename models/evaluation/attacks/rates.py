@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import hypergeom, norm
 
+from models.evaluation.intervals import Interval, Z, wilson
 from models.evaluation.matrix import Floats, Ints
-
-Z = 1.959964
-"""Of a 95% interval."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,11 @@ class Rate:
     @property
     def value(self) -> float:
         return self.hits / self.rows if self.rows else float("nan")
+
+    @property
+    def interval(self) -> Interval:
+        """95% (Wilson 1927)."""
+        return wilson(self.value, self.rows)
 
     def __str__(self) -> str:
         return f"{100 * self.value:.2f}% of {self.rows:,}"
@@ -50,20 +53,12 @@ class Excess:
         return self.high if self.most is None else self.most
 
 
-def wilson(rate: Rate) -> tuple[float, float]:
-    """95% interval of a share (Wilson 1927)."""
-    n, p = rate.rows, rate.value
-    middle, spread = p + Z * Z / (2 * n), Z * np.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
-    low, high = (middle - spread) / (1 + Z * Z / n), (middle + spread) / (1 + Z * Z / n)
-    return (0.0 if rate.hits == 0 else float(max(0.0, low))), (1.0 if rate.hits == n else float(min(1.0, high)))
-
-
 def risk(attack: Rate, control: Rate) -> Excess:
     """(attack - control) / (1 - control): the share of what the control leaves that training gave away (Giomi et al.
     2023, PoPETs 2023(2), equation 5). Interval of the difference: Newcombe 1998, Statistics in Medicine 17, method 10;
     p: Fisher's exact test, one-sided."""
     a, c = attack.value, control.value
-    (a_low, a_high), (c_low, c_high) = wilson(attack), wilson(control)
+    (a_low, a_high), (c_low, c_high) = attack.interval, control.interval
     left = 1 - c if c < 1 else 1.0
     below = float(np.sqrt((a - a_low) ** 2 + (c_high - c) ** 2))
     above = float(np.sqrt((a_high - a) ** 2 + (c - c_low) ** 2))

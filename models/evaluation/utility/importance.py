@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from models.classifiers.base import Floats, Labels
 from models.evaluation.utility.training import Learnt
 
-ROWS, COLUMNS, ROUNDS, TOP = 3_000, 60, 2, 5
+ROWS, COLUMNS, ROUNDS, TOP, DRAWS = 3_000, 60, 2, 5, 40
 
 
 def importances(
@@ -24,20 +24,20 @@ def importances(
     y: Labels,
     sources: Sequence[int],
     columns: Sequence[int],
-    score: Callable[[Labels, Floats], float],
+    score: Callable[[Labels, Floats], Floats],
     seed: int,
 ) -> Floats:
-    """(len(columns),) score lost when all features of a column are shuffled together, mean of ROUNDS. Equal seeds
-    shuffle all models' rows alike."""
+    """(draws, len(columns)) score lost when all features of a column are shuffled together, mean of ROUNDS. score: of
+    outputs for the labels, in each draw of the rows (draws,). Equal seeds shuffle all models' rows alike."""
     base = score(y, learnt.outputs(x))
-    lost = np.zeros(len(columns))
+    lost = np.zeros((len(base), len(columns)))
     for k, column in enumerate(columns):
         at = [f for f, s in enumerate(sources) if s == column]
         rng = np.random.default_rng([seed, column])
         for _ in range(ROUNDS):
             moved = x.copy()
             moved[:, at] = x[rng.permutation(len(x))][:, at]
-            lost[k] += (base - score(y, learnt.outputs(moved))) / ROUNDS
+            lost[:, k] += (base - score(y, learnt.outputs(moved))) / ROUNDS
     return lost
 
 

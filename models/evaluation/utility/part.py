@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,9 @@ class Lab:
         of = resampling.class_scores if self.problem.task.classes else resampling.number_scores
         return of(y, outputs, times)
 
-    def main(self, y: Labels, outputs: Floats) -> float:
-        """The first score, of the rows as they are."""
-        return float(self.scores(outputs, y, np.ones((1, len(y))))[NAMES[self.problem.task.classes][0]][0])
+    def main(self, y: Labels, outputs: Floats, times: Draws) -> Floats:
+        """The first score in each draw of the rows y."""
+        return self.scores(outputs, y, times)[NAMES[self.problem.task.classes][0]]
 
 
 def utility(context: Context) -> Part:
@@ -282,19 +283,24 @@ def _importance(lab: Lab, method: str, leaned: Mapping[str, Learnt]) -> tuple[li
     names = [context.names[j] for j in columns]
     x, y = (part[: importance.ROWS] for part in lab.test)
 
-    def read(learnt: Learnt) -> Floats:
-        context.progress.check()
-        return importance.importances(learnt, x, y, described.sources, columns, lab.main, context.seed)
+    times = resampling.draws(len(y), importance.DRAWS, context.rng("utility_importance"))
 
-    found = {s: read(learnt) for s, learnt in leaned.items()}
+    def read(learnt: Learnt, times: Draws) -> Floats:
+        context.progress.check()
+        score = partial(lab.main, times=times)
+        return importance.importances(learnt, x, y, described.sources, columns, score, context.seed)
+
+    drawn = {s: read(learnt, times) for s, learnt in leaned.items()}
+    found = {s: v[0] for s, v in drawn.items()}
     halves: list[Floats] = []
     rows = len(lab.sources["real"][1])
     if rows >= 4 * FEW_ROWS:
         for part in (slice(0, rows // 2), slice(rows // 2, rows)):
             data = tuple(a[part] for a in lab.sources["real"])
-            halves.append(read(train(method, problem, _mask(lab), context.seed, *data)))
-    same = importance.spearman(found["real"], found["synthetic"])
-    shared = importance.top_overlap(found["real"], found["synthetic"])
+            halves.append(read(train(method, problem, _mask(lab), context.seed, *data), times[:1])[0])
+    both = list(zip(drawn["real"], drawn["synthetic"], strict=True))
+    same = resampling.told(np.array([importance.spearman(a, b) for a, b in both]))
+    shared = resampling.told(np.array([importance.top_overlap(a, b) for a, b in both]))
     known: list[float | None] = [None, None]
     if halves:
         a, b = halves
@@ -309,7 +315,21 @@ def _importance(lab: Lab, method: str, leaned: Mapping[str, Learnt]) -> tuple[li
         return [], section
     figures = (("utility_importance", same, known[0], "score"), ("utility_top", shared, known[1], "share"))
     metrics = [
-        Metric(n, finite(v), "utility", ceiling=finite(c), direction="higher", unit=u, note=note)
+        Metric(
+            n,
+            finite(v.value),
+            "utility",
+            "",
+            finite(c),
+            None,
+            None,
+            finite(v.low),
+            finite(v.high),
+            "higher",
+            None,
+            u,
+            note,
+        )
         for n, v, c, u in figures
     ]
     return metrics, section
