@@ -20,6 +20,7 @@ from models.evaluation.context import Context, Part
 from models.evaluation.details import details
 from models.evaluation.detection import detection
 from models.evaluation.fidelity import fidelity
+from models.evaluation.kareas import k_marginal_areas
 from models.evaluation.kmarginal import k_marginal
 from models.evaluation.matrix import distinct_keys, read_matrix
 from models.evaluation.options import COLUMNS, EvaluationOptions
@@ -39,6 +40,7 @@ PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
     ("columns", columns, 0.02),
     ("fidelity", fidelity, 0.05),
     ("k_marginal", k_marginal, 0.2),
+    ("k_marginal_areas", k_marginal_areas, 0.22),
     ("details", details, 0.23),
     ("detection", detection, 0.25),
     ("utility", utility, 0.6),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from models.evaluation.charts import write_numbers
 from models.evaluation.context import Context
-from models.evaluation.matrix import Matrix
+from models.evaluation.matrix import Floats, Matrix
 from models.schema import Column, Kind
 
 AREA = re.compile(
@@ -82,6 +84,16 @@ def codes(matrix: Matrix, j: int) -> np.ndarray:
 def names_of(column: Column) -> list[str]:
     """Labels in the order of `codes`."""
     return [*(column.categories or ()), *(f"missing: {code or 'blank'}" for code in column.missing_codes)]
+
+
+def group_names(column: Column, edges: Floats | None) -> list[str]:
+    """Labels, or of a number or date the ranges between these edges, missing codes last."""
+    if edges is None:
+        return names_of(column)
+    shown = write_numbers(edges, column)
+    between = [f"{a} to {b}" for a, b in itertools.pairwise(shown)]
+    inner = [f"below {shown[0]}", *between, f"from {shown[-1]}"] if shown else ["any"]
+    return [*inner, *(f"missing: {code or 'blank'}" for code in column.missing_codes)]
 
 
 def _short(column: Column) -> bool:

@@ -124,6 +124,7 @@ KINDS = {
     "detection_auc": Kind(EFFECT, 0.4, "The sample can be told from real rows", DETECTED),
     "k_marginal_subsample": Kind(EFFECT, 0.5, "Tables of several columns are off (k-marginal)", RELATIONS),
     "k_marginal": Kind(EFFECT, 300.0, "Tables of several columns are off (k-marginal)", RELATIONS),
+    "k_marginal_area": Kind(EFFECT, 300.0, "Tables of several columns are off where {subject} (k-marginal)", GROUPS),
     "analysis_worst": Kind(EFFECT, 20.0, "An analysis comes out differently: {subject}", ANALYSED),
     "spmse": Kind(EFFECT, 20.0, "A regression tells the sample from real rows (S_pMSE)", DETECTED),
     "spmse_pairs": Kind(EFFECT, 20.0, "Pairs of columns tell the sample from real rows (S_pMSE)", RELATIONS),

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from models.evaluation.chance import SLACK, Finding, bar_of, critical, metrics_of, rows_of, share_error, variation
-from models.evaluation.charts import write_numbers
 from models.evaluation.context import Part
-from models.evaluation.groups import FEW, chosen, codes, dividing, is_area, names_of
+from models.evaluation.groups import FEW, chosen, codes, dividing, group_names, is_area
 from models.evaluation.matrix import Floats, Ints
 from models.evaluation.sampled import Sampled
 
@@ -65,13 +64,7 @@ def _labels(t: Sampled, j: int) -> list[Ints]:
 
 def _names(t: Sampled, j: int) -> list[str]:
     """Of the groups of a column."""
-    column, edges = t.real.columns[j], t.cells.edges[j]
-    if edges is None:
-        return names_of(column)
-    shown = write_numbers(edges, column)
-    between = [f"{a} to {b}" for a, b in itertools.pairwise(shown)]
-    inner = [f"below {shown[0]}", *between, f"from {shown[-1]}"] if shown else ["any"]
-    return [*inner, *(f"missing: {code or 'blank'}" for code in column.missing_codes)]
+    return group_names(t.real.columns[j], t.cells.edges[j])
 
 
 Grouping = tuple[tuple[int, ...], list[Ints], int]

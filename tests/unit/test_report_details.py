@@ -42,6 +42,21 @@ def test_every_part_is_laid_out_with_its_tables(sections: dict[str, Any]) -> Non
     assert ",fail," in lines[1]
 
 
+def test_scores_by_area_are_a_table_with_its_csv_small_areas_last() -> None:
+    rows = [
+        {"subject": f"region = {name}", "value": value, "low": 700.0, "high": 790.0, "status": status, "bar": 800.0,
+         "expected": 900.0, "ceiling": 950.0, "holdout": 905.0, "floor": 600.0, "note": "120 real rows."}
+        for name, value, status in ((HOSTILE, 750.0, "fail"), ("isles", None, "unavailable"))
+    ]  # fmt: skip
+    known = {"group": "region", "scores": {"synthetic": 900.0}, "equivalent": {"synthetic": 0.3}, "curve": []}
+    page = render(report(k_marginal=known, k_marginal_areas={"columns": ["region"], "rows": rows, "note": "Known."}))
+    assert "<script>alert" not in page
+    found = next(t for t in tables(page) if t.name == "k-marginal-score-by-area")
+    lines = found.csv().splitlines()
+    assert lines[0].startswith("Area,Value,low,high,Reads,Bar")
+    assert (",fail," in lines[1], "unavailable" in lines[2]) == (True, True)
+
+
 def test_a_report_without_details_has_none_of_their_sections() -> None:
     page = render(report())
     assert not any(f'<section id="{p}">' in page for p in PARTS)

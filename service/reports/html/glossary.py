@@ -64,7 +64,8 @@ GLOSSARY = (
         "k-marginal score",
         "1000 times one minus the mean total variation over pairs of columns (with the area, where there is one), as "
         "NIST's SDNist has it. The equivalent subsample is the share of the real rows, drawn at random, that scores "
-        "the same; as many fresh real rows score like a third of them, not like all.",
+        "the same; as many fresh real rows score like a third of them, not like all. By area: the score of the rows "
+        "there against the real rows there.",
     ),
     (
         "Missing values",
@@ -172,6 +173,7 @@ NAMES = {
     "spmse": "S_pMSE, all columns (main effects)",
     "spmse_pairs": "S_pMSE of pairs, mean",
     "k_marginal": "k-marginal score (0 to 1000)",
+    "k_marginal_area": "k-marginal score by area",
     "k_marginal_subsample": "Subsample with the same k-marginal score",
     "coverage": "Real rows whose label is lost",
     "range": "Rows beyond the real range",
