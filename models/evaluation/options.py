@@ -9,9 +9,9 @@ from typing import Any
 from models.errors import Detail, InvalidInput
 from models.evaluation.analyses.requests import analyses_from_json
 
-COLUMNS = ("subgroups", "sensitive", "known")
+COLUMNS = ("subgroups", "sensitive", "known", "targets")
 """Options that are lists of column names."""
-MOST_COLUMNS = 100
+MOST_COLUMNS, MOST_TARGETS = 100, 20
 METHODS = ("linear", "knn", "tree", "forest", "boosting", "svm", "mlp")
 """Of models.classifiers.methods, which this module, free of torch, does not import; conv1d is for ordered columns."""
 
@@ -26,7 +26,9 @@ class EvaluationOptions:
 
     subgroups: columns whose groups are compared one by one. sensitive, known: columns that an attacker would learn, and
     columns that he knows. Where such a list is empty, columns are chosen from the data.
-    methods: of the classification core, trained for the utility of the target.
+    targets: columns that utility is measured on besides the evaluation's `target`, at most MOST_TARGETS; each costs as
+    much again. Without a `target` the first of them stands for it in the utility.
+    methods: of the classification core, trained for the utility of each target.
     analyses: the analyst's own models and tables, one JSON object each (models.evaluation.analyses.requests).
     """
 
@@ -45,6 +47,7 @@ class EvaluationOptions:
     subgroups: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
     methods: tuple[str, ...] = METHODS
     analyses: tuple[dict[str, Any], ...] = ()
 
@@ -52,7 +55,8 @@ class EvaluationOptions:
         for f in fields(self):
             value = getattr(self, f.name)
             if f.name in COLUMNS:
-                object.__setattr__(self, f.name, _columns(f.name, value))
+                most = MOST_TARGETS if f.name == "targets" else MOST_COLUMNS
+                object.__setattr__(self, f.name, _columns(f.name, value, most))
                 continue
             if f.name == "methods":
                 object.__setattr__(self, f.name, _methods(value))
@@ -86,9 +90,9 @@ class EvaluationOptions:
         return EvaluationOptions(**raw)
 
 
-def _columns(option: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > MOST_COLUMNS:
-        raise _refusal(option, f"must be a list of at most {MOST_COLUMNS} column names")
+def _columns(option: str, value: Any, most: int) -> tuple[str, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > most:
+        raise _refusal(option, f"must be a list of at most {most} column names")
     for i, name in enumerate(value):
         if not isinstance(name, str) or not name:
             raise _refusal(option, "must hold column names, each a text", i)

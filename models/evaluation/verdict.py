@@ -266,7 +266,7 @@ def scorecard(metrics: list[Metric]) -> dict[str, Any]:
     """Headline figures in order, and the columns and pairs with the largest errors first."""
     order = list(HEADLINE)
     headline = sorted(
-        (m for m in metrics if m.name in HEADLINE and (not m.subject or m.section == "utility")),
+        (m for m in metrics if m.name in HEADLINE and (not m.subject or _of_the_target(m))),
         key=lambda m: (order.index(m.name), m.subject),
     )
     return {
@@ -275,6 +275,11 @@ def scorecard(metrics: list[Metric]) -> dict[str, Any]:
         "worst_missing": _largest(metrics, "missing"),
         "worst_pairs": _largest(metrics, "trend"),
     }
+
+
+def _of_the_target(m: Metric) -> bool:
+    """Of a method, for the target that the evaluation is about: subjects of further ones name them (context.joined)."""
+    return m.section == "utility" and " × " not in m.subject
 
 
 def _largest(metrics: list[Metric], name: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from populace.commands.jobs import Seed
 from populace.commands.local import (
     Analyses,
     Home,
+    JudgedTargets,
     Keep,
     ReportFile,
     ReportJson,
@@ -22,6 +23,7 @@ from populace.commands.local import (
     save,
     shown,
     table_file,
+    with_targets,
 )
 from populace.console import say
 
@@ -33,7 +35,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Real rows that SYNTHETIC was not made from.", exists=True, dir_okay=False),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to measure usefulness on.")] = None,
+    target: JudgedTargets = None,
     weights: Annotated[str | None, typer.Option(help="Column of survey weights.")] = None,
     schema: Annotated[
         Path | None,
@@ -70,6 +72,7 @@ def evaluate(
     evaluation |= {name: _names(text) for name, text in lists.items() if text is not None}
     if analyses is not None:
         evaluation["analyses"] = read_list(analyses)
+    first = with_targets(evaluation, target)
     overrides = None if schema is None else read_schema(schema)
 
     from populace.pipeline import uploaded, wait
@@ -83,7 +86,7 @@ def evaluate(
             tables["holdout"] = uploaded(client, holdout)
         say("; ".join(f"{role}: {table.row_count:,} rows" for role, table in tables.items()))
         ids = {role: table.id for role, table in tables.items()}
-        job = wait(client, client.jobs.evaluate(**ids, target=target, evaluation=evaluation, seed=seed).id)
+        job = wait(client, client.jobs.evaluate(**ids, target=first, evaluation=evaluation, seed=seed).id)
         found = save(client, job, report, json)
     shown(scorecard(found), json)
 

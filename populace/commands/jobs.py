@@ -19,7 +19,7 @@ from populace.commands.comparing import (
     Together,
     comparison,
 )
-from populace.commands.local import Analyses, read_list
+from populace.commands.local import Analyses, JudgedTargets, read_list, with_targets
 from populace.commands.nouns import Id, noun
 from populace.commands.private import (
     Asked,
@@ -169,7 +169,7 @@ def evaluate(
     sample: Annotated[str, typer.Argument(help="Id of a sample; or of a dataset, with --real.")],
     real: Annotated[str | None, typer.Option(help="Id of the dataset with the real rows.")] = None,
     holdout: Annotated[str | None, typer.Option(help="Id of a dataset of other real rows.")] = None,
-    target: Target = None,
+    target: JudgedTargets = None,
     analyses: Analyses = None,
     wait: Wait = True,
     url: Url = None,
@@ -185,9 +185,10 @@ def evaluate(
     if holdout is not None and real is None:
         raise typer.BadParameter("belongs to --real.", param_hint="--holdout")
     what = {"sample_id": sample} if real is None else {"real": real, "synthetic": sample, "holdout": holdout}
-    evaluation = None if analyses is None else {"analyses": read_list(analyses)}
+    evaluation = {} if analyses is None else {"analyses": read_list(analyses)}
+    first = with_targets(evaluation, target)
     with connect(url, key) as client:
-        _ordered(client, client.jobs.evaluate(**what, target=target, evaluation=evaluation), wait, json)
+        _ordered(client, client.jobs.evaluate(**what, target=first, evaluation=evaluation or None), wait, json)
 
 
 @app.command()

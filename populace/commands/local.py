@@ -6,7 +6,7 @@ import json as json_module
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,6 +28,13 @@ Analyses = Annotated[
     Path | None,
     typer.Option(
         help="JSON list of your own models and tables for the report (docs/evaluation.md).", exists=True, dir_okay=False
+    ),
+]
+JudgedTargets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        help="Column to measure usefulness on; may be repeated: the first is the headline, each costs as much again.",
     ),
 ]
 Home = Annotated[Path | None, typer.Option(help="Keep database and models here instead of a temporary place.")]
@@ -62,6 +69,14 @@ def read_list(file: Path) -> list[Any]:
     if not isinstance(found, list):
         raise CommandError(f"{file} does not hold a JSON list.")
     return found
+
+
+def with_targets(evaluation: dict[str, Any], targets: Sequence[str] | None) -> str | None:
+    """The first of the targets; the others become those of the evaluation's options."""
+    if targets is None or len(targets) < 2:
+        return targets[0] if targets else None
+    evaluation["targets"] = list(dict.fromkeys([*targets[1:], *evaluation.get("targets", [])]))
+    return targets[0]
 
 
 def save(client: Client, job: Job, page: Path | None, data: Path | None) -> Report:

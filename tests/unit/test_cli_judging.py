@@ -125,6 +125,15 @@ def test_evaluate_sends_tables_and_options(service: Service, file: Path, tmp_pat
     assert done.stdout.splitlines()[-1] == "Fine."
 
 
+def test_targets_may_be_repeated_and_the_first_is_the_headline(service: Service, file: Path) -> None:
+    asked = ["--target", "b", "--target", "a", "--target", "c"]
+    assert run(app, ["evaluate", str(file), str(file), *asked]).exit_code == 0
+    assert run(app, ["jobs", "evaluate", "smp_1", *asked[:4], "--no-wait"]).exit_code == 0
+    assert [(j["target"], j["evaluation"]) for j in service.jobs] == [
+        ("b", {"targets": ["a", "c"]}), ("b", {"targets": ["a"]}),
+    ]  # fmt: skip
+
+
 def test_json_to_standard_output_leaves_nothing_else_there(service: Service, file: Path) -> None:
     done = run(app, ["evaluate", str(file), str(file), "--json", "-"])
     assert json.loads(done.stdout)["id"] == "rep_1"

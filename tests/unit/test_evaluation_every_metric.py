@@ -17,8 +17,10 @@ from tests.unit.test_evaluation_details import SCHEMA, people
 
 SIZE = re.compile(r"\d(,\d{3})* (\w+ ){0,4}rows|rows(: | of each table: )?\D{0,40}\d")
 """So many rows: "1,500 real and 900 synthetic rows", "rows: real 1,500, ..."."""
-EXACT = {("sdmetrics_diagnostic", "Data Structure")}
-"""Figures without a sampling error: names and types of columns, whose interval is the figure itself."""
+EXACT = {"Data Structure"}
+"""Subjects without a sampling error: names and types of columns, whose interval is the figure itself."""
+UNMOVED = {"utility_ranking", "utility_top"}
+"""Orders of methods and columns, which it may be that no draw of the test rows changes."""
 KINDS = {
     "columns", "pairs", "validity", "k_marginal", "coverage", "missingness", "subgroups", "associations", "relations",
     "rules", "dates", "texts", "weights", "detection", "utility", "analyses", "propensity", "disclosure", "sdmetrics",
@@ -44,7 +46,12 @@ def spoilt(rows: int, seed: int) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def full() -> Evaluation:
     fast = EvaluationOptions(
-        mlp=False, methods=("linear", "tree", "boosting"), detection_rows=500, utility_rows=500, distance_rows=400
+        mlp=False,
+        methods=("linear", "tree", "boosting"),
+        detection_rows=500,
+        utility_rows=500,
+        distance_rows=400,
+        targets=("income",),
     )
     tables = table(people(1200, 1)), table(people(1100, 2)), table(spoilt(1000, 3))
     return evaluate(*tables, target="status", options=fast)
@@ -66,7 +73,7 @@ def test_a_value_lies_within_its_interval(full: Evaluation) -> None:
             assert m.low is not None, m
             assert m.high is not None, m
             assert m.low <= m.value <= m.high, m
-            assert m.low < m.high or (m.name, m.subject) in EXACT, m
+            assert m.low < m.high or m.subject in EXACT or m.name in UNMOVED, m
 
 
 def test_every_note_says_how_many_rows(full: Evaluation) -> None:

@@ -13,6 +13,7 @@ from models.evaluation.options import EvaluationOptions
 from models.evaluation.result import Metric
 from models.evaluation.utility import importance, ranking, resampling
 from models.evaluation.utility.part import utility
+from models.evaluation.verdict import scorecard
 from models.progress import SILENT
 from models.schema import Column, Kind
 
@@ -182,3 +183,31 @@ def test_a_sample_of_one_class_is_predicted_as_such() -> None:
     part = told(one, methods=("linear", "knn"))
     assert metric(part, "utility_auc", "nearest neighbours").value == 0.5
     assert metric(part, "utility_auc", "nearest neighbours").status == "fail"
+
+
+def test_each_target_is_judged_by_itself_and_the_first_is_the_headline() -> None:
+    synthetic = draw(500, 300)
+    alone = told(synthetic, methods=("linear", "tree", "boosting"))
+    part = told(synthetic, methods=("linear", "tree", "boosting"), targets=("x2", "group", "class"))
+    section = part.sections["utility"]
+    assert (section["target"], [o["target"] for o in section["others"]]) == ("class", ["x2", "group"])
+    assert [o["task"] for o in section["others"]] == ["regression", "binary"]
+    assert part.metrics[: len(alone.metrics)] == alone.metrics
+    subjects = {m.subject for m in part.metrics if m.name == "utility_r2"}
+    assert len(subjects) == 3
+    assert all(s.endswith(" × x2") for s in subjects)
+    assert {m.subject for m in part.metrics if m.name == "utility_ranking"} == {"", "x2", "group"}
+    assert len({(m.name, m.subject) for m in part.metrics}) == len(part.metrics)
+    shown = {h["subject"] for h in scorecard(judge(part.metrics, {}))["headline"]}
+    assert not any("×" in s for s in shown)
+
+
+def test_a_further_target_that_cannot_be_predicted_says_why() -> None:
+    real = draw(300, 1)
+    flat = Matrix(COLUMNS, np.where(np.arange(7) == 3, 1.0, real.values), real.missing)
+    options = EvaluationOptions(mlp=False, methods=("tree",), targets=("x2",))
+    part = utility(Context(flat, flat, flat, None, 0, options, SILENT))
+    assert part.sections["utility"]["target"] == "x2"
+    gone = [m for m in judge(part.metrics, {}) if m.status == "unavailable"]
+    assert len(gone) == len(part.metrics) > 0
+    assert all("constant" in m.note for m in gone)

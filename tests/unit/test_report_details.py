@@ -10,6 +10,7 @@ import pytest
 from models.evaluation.chance import Finding, rows_of
 from service.reports.html import render
 from service.reports.html.tables import tables
+from tests.fidelity_report import metric
 from tests.unit.test_evaluation_details import looked, people, thinned
 from tests.unit.test_reports_html import HOSTILE, report
 
@@ -67,3 +68,22 @@ def test_hostile_labels_are_escaped() -> None:
     page = render(report(subgroups={"rows": rows, "errors": [], "note": HOSTILE, "columns": [], "areas": []}))
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def test_further_targets_have_a_table_each_and_hostile_ones_are_escaped() -> None:
+    found = report(
+        utility={"target": "sex", "task": "binary", "classes": ["f", "m"], "rows": {"training": 90, "holdout": 80},
+                 "models": [{"model": "tree", "trained_on": "real", "scores": {}}],
+                 "others": [{"target": HOSTILE, "task": "regression", "classes": [], "models": [{}],
+                             "rows": {"training": 90, "holdout": 80}}]},
+    )  # fmt: skip
+    found["metrics"] += [
+        metric("utility_auc", 0.81, "tree", section="utility", unit="auc", direction="higher", status="pass"),
+        metric("utility_r2", 0.42, f"tree × {HOSTILE}", section="utility", unit="score", direction="higher"),
+        metric("utility_ranking", 0.3, HOSTILE, section="utility", unit="score", direction="higher"),
+    ]
+    page = render(found)
+    assert "<script>alert" not in page
+    own, other = (t for t in tables(page) if t.section == "utility" and t.title.startswith(("Scores on", "Scores for")))
+    assert len(own.rows) == 1
+    assert [row[0][0].split(" ")[0] for row in other.rows] == ["R2", "Ranking"]

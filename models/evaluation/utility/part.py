@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from models.classifiers import scores as score
 from models.classifiers.base import Floats, Labels
-from models.evaluation.context import FEW_ROWS, Context, Part
+from models.evaluation.context import FEW_ROWS, Context, Part, joined
 from models.evaluation.result import Metric, finite
 from models.evaluation.utility import importance, ranking, resampling
 from models.evaluation.utility.problem import Problem, problem_of
@@ -48,12 +48,24 @@ class Lab:
 
 
 def utility(context: Context) -> Part:
-    """Scores of every method for the target, with ROC, precision and recall, confusion and calibration; whether the
-    methods rank alike, and whether they lean on the same columns."""
-    if context.target is None:
+    """Of the target, and of each of the option `targets`: the first one's figures are the section's own, those of
+    others bear the target in their subject, with their sections in `others`."""
+    wanted = list(dict.fromkeys(t for t in (context.target, *context.options.targets) if t is not None))
+    if not wanted:
         note = "No target was named: name the column that matters most (`target`) to measure utility."
         return Part([], {"utility": {"target": None, "note": note}})
-    column = context.names.index(context.target)
+    first, *others = (_judged(replace(context, target=t), t) for t in wanted)
+    metrics = list(first.metrics)
+    for target, part in zip(wanted[1:], others, strict=True):
+        metrics += [replace(m, subject=joined(m.subject, target) if m.subject else target) for m in part.metrics]
+    more = {"others": [part.sections["utility"] for part in others]} if others else {}
+    return Part(metrics, {"utility": {**first.sections["utility"], **more}}, first.sizes)
+
+
+def _judged(context: Context, target: str) -> Part:
+    """Scores of every method for the target, with ROC, precision and recall, confusion and calibration; whether the
+    methods rank alike, and whether they lean on the same columns."""
+    column = context.names.index(target)
     problem = problem_of(column, context.real)
     rng = context.rng("utility")
     tables = {"real": context.real, "synthetic": context.synthetic, "holdout": context.holdout}
@@ -65,7 +77,7 @@ def utility(context: Context) -> Part:
         gone = [
             Metric(n, None, "utility", label, direction=_way(n), unit=_unit(n, problem), note=reason) for n in names
         ]
-        return Part(gone, {"utility": {"target": context.target, "task": problem.task.value, "note": reason}})
+        return Part(gone, {"utility": {"target": target, "task": problem.task.value, "note": reason}})
     most = context.options.utility_rows
     rows = min(len(sources["real"][1]), len(sources["synthetic"][1]), most)
     test = _draw(*sources.pop("holdout"), most, rng)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.reports.html.charts import Line
+from service.reports.html.standing import worst_first
 
 Facts = Mapping[str, Any]
 Chart = dict[str, Any]
@@ -19,8 +20,13 @@ def attacked(sections: Facts, metrics: Sequence[Facts]) -> dict[str, Any]:
     detection: Facts = sections.get("detection") or {}
     disclosure: Facts = sections.get("disclosure") or {}
     propensity: Facts = sections.get("propensity") or {}
+    further = [_further(other, metrics) for other in utility.get("others") or []]
+    elsewhere = {(m["name"], m["subject"]) for other in further for m in other["kept"]}
+    metrics = [m for m in metrics if (m["name"], m["subject"]) not in elsewhere]
     main = next((n for n in MAIN if any(m["name"] == n and m["value"] is not None for m in metrics)), "")
     return {
+        "of_target": worst_first([m for m in metrics if m["section"] == "utility"]),
+        "further": further,
         "scored_by": MAIN.get(main, ""),
         "scored": [
             {**{k: m[k] for k in ("subject", "value", "low", "high")}, "other": {"value": m["ceiling"]}}
@@ -44,6 +50,15 @@ def attacked(sections: Facts, metrics: Sequence[Facts]) -> dict[str, Any]:
         "controlled": _controlled(disclosure),
         "subsamples": _subsamples(sections.get("k_marginal") or {}),
     }
+
+
+def _further(utility: Facts, metrics: Sequence[Facts]) -> dict[str, Any]:
+    """One more target: its section, its figures as they are, and as the page shows them, worst first."""
+    name = str(utility["target"])
+    end = f" × {name}"
+    kept = [m for m in metrics if m["section"] == "utility" and (m["subject"] == name or m["subject"].endswith(end))]
+    shown = [{**m, "subject": m["subject"].removesuffix(end).removesuffix(name)} for m in kept]
+    return {**utility, "kept": kept, "figures": worst_first(shown)}
 
 
 def coefficients(found: Sequence[Facts], most: int = 15) -> list[dict[str, Any]]:
