@@ -42,3 +42,31 @@ def comparison(target: str = "ill", **more: Any) -> dict[str, Any]:
     sections = {"verdict": {"summary": "forest is best.", "problems": []}, "comparisons": [section], **more}
     shell = {**report(), "kind": "comparison", "sample": None, "sample_id": None, "synthesizer": None, "metrics": []}
     return {**shell, "sections": sections, "meta": {"options": {"folds": 5}}}
+
+
+def search(target: str = "ill") -> dict[str, Any]:
+    """The report of a search of a method's options."""
+    trials = [{"number": k, "score": v, "training": 0.95, "seconds": 0.1, "state": "succeeded",
+               "parameters": {"depth": k + 1}} for k, v in enumerate((0.6, None, 0.8, 0.7))]  # fmt: skip
+    found = {"measure": "accuracy", "direction": "higher", "target": target, "method": "tree", "trials": trials}
+    return comparison(target, search=found, comparisons=[])
+
+
+def side_by_side(name: str = "a.csv") -> dict[str, Any]:
+    """Three reports beside each other as the API answers them."""
+
+    def row(k: int, headline: bool) -> dict[str, Any]:
+        values = [
+            {"value": 0.3, "low": 0.2, "high": 0.4, "status": "fail"}, {"value": 0.01, "status": "pass"}, {},
+        ]  # fmt: skip
+        return {"section": "columns", "name": "shape", "subject": "" if headline else f"x{k}", "label": "Shape",
+                "direction": "lower", "goal": None, "unit": "share", "headline": headline, "best": [1],
+                "values": values}  # fmt: skip
+
+    counts = {"pass": 1, "fail": 1, "unavailable": 0}
+    about = {"title": name, "created_at": "2026-01-02", "rows": 9, "verdict": "One thing.", "counts": counts}
+    return {
+        "reports": [{"id": f"rep_{k}", **about} for k in range(3)], "rows": [row(0, True), row(1, False)],
+        "summary": "rep_1 is best.", "kind": "fidelity", "dataset": {"name": name}, "dataset_id": "ds_1",
+        "edition": "internal", "marking": "Not for release",
+    }  # fmt: skip

@@ -10,9 +10,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from service.reports.html import render, tables
+from service.reports.html import render, render_side, tables
 from service.reports.schemas import MARKINGS
-from tests.comparison_report import comparison
+from tests.comparison_report import comparison, search, side_by_side
 from tests.fidelity_report import report
 from tests.public_report import public_report
 
@@ -138,11 +138,11 @@ CONTRAST = """selector => {
 }"""
 
 
-@pytest.mark.parametrize("made", [report, public_report, internal_report, comparison])
+@pytest.mark.parametrize("made", [report, public_report, internal_report, comparison, search, side_by_side])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation(browser: Browser, tmp_path: Path, made: Any, scheme: Any) -> None:
     file = tmp_path / "report.html"
-    file.write_text(render(made("age")), encoding="utf-8")
+    file.write_text((render_side if made is side_by_side else render)(made("age")), encoding="utf-8")
     page = browser.new_page(color_scheme=scheme)
     page.goto(file.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")

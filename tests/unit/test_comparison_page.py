@@ -1,7 +1,7 @@
 """The page of a comparison of methods: ranking, drawings with tables, nothing but text from outside."""
 
 from service.reports.html import render, render_side, tables
-from tests.comparison_report import comparison
+from tests.comparison_report import comparison, search, side_by_side
 
 
 def test_methods_are_ranked_with_their_standing() -> None:
@@ -35,16 +35,15 @@ def test_hostile_targets_stay_text() -> None:
     assert page.count("<script>") == 1
 
 
-def test_a_search_shows_the_best_so_far() -> None:
-    trials = [{"number": k, "score": v, "parameters": {"rate": 0.1}} for k, v in enumerate((0.5, None, 0.8, 0.7))]
-    found = {"label": "mlp", "target": "ill", "measure": "accuracy", "direction": "higher", "trials": trials}
-    page = render(comparison(search=found, comparisons=[]))
+def test_a_search_shows_the_best_so_far_and_trials_as_dots() -> None:
+    page = render(search())
     assert "Search of options" in page
     assert "The best value, 0.8, was found by trial 2 of 4." in page
     (table,) = [t for t in tables(page) if t.name == "search-1"]
     assert [row[0][0] for row in table.rows] == ["2", "3", "0", "1"]
-    best = page.split("Best so far</title>")[1]
-    assert best.index("L") < best.index("</g>")
+    best = page.split("Best so far</title>")[1].split("</g>")[0]
+    assert ("L" in best, best.count("<circle")) == (True, 0)
+    assert page.split("<title>Trial</title>")[1].split("</g>")[0].count("<circle") == 3
 
 
 def test_without_any_method() -> None:
@@ -53,16 +52,7 @@ def test_without_any_method() -> None:
 
 
 def test_side_by_side_marks_the_best_and_the_edition() -> None:
-    row = {"section": "columns", "name": "shape", "subject": "<b>", "label": "Shape", "direction": "lower",
-           "goal": None, "unit": "share", "headline": True, "best": [1]}  # fmt: skip
-    values = [{"value": 0.3, "low": 0.2, "high": 0.4, "status": "fail"}, {"value": 0.01, "status": "pass"}, {}]
-    counts = {"pass": 1, "fail": 0, "unavailable": 0}
-    about = {"title": "<i>", "created_at": "2026-01-02", "rows": 9, "verdict": "", "counts": counts}
-    judged = [{"id": f"rep_{k}", **about} for k in range(3)]
-    page = render_side({
-        "reports": judged, "rows": [{**row, "values": values}], "summary": "rep_1 is best.", "kind": "fidelity",
-        "dataset": {"name": "a.csv"}, "dataset_id": "ds_1", "edition": "internal", "marking": "Not for release",
-    })  # fmt: skip
+    page = render_side(side_by_side("<i>"))
     assert 'class="marking internal"' in page
     assert "<i>" not in page
     (table,) = [t for t in tables(page) if t.title == "Headline figures of each report"]

@@ -87,3 +87,9 @@ def test_further_targets_have_a_table_each_and_hostile_ones_are_escaped() -> Non
     own, other = (t for t in tables(page) if t.section == "utility" and t.title.startswith(("Scores on", "Scores for")))
     assert len(own.rows) == 1
     assert [row[0][0].split(" ")[0] for row in other.rows] == ["R2", "Ranking"]
+
+
+def test_a_report_on_uploads_is_titled_by_both_tables() -> None:
+    page = render({**report(), "synthetic": {"id": "ds_2", "name": "made.csv", "rows": 9, "sha256": "0"}})
+    assert "Fidelity report: made.csv against age.csv</title>" in page
+    assert "against" not in render(report()).split("</h1>")[0]

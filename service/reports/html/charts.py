@@ -216,7 +216,8 @@ def curves(
     height: int = 240,
     marks: Sequence[Mark] = (),
 ) -> Markup:
-    """Lines on common axes; on the unit square with its diagonal. Classes of a line: colour, and `dashed`."""
+    """Lines on common axes; on the unit square with its diagonal. Classes of a line: colour, and `dashed`,
+    or `dots`: its points, and no line between them."""
     xs = [x for _, _, many, _ in lines for x in many]
     ys = [y for _, _, _, many in lines for y in many]
     if not xs:
@@ -237,10 +238,10 @@ def curves(
     shapes.append(text(186, height - 8, x_label, "label", "middle"))
     turn = f"translate(11 {base / 2 + 10:g}) rotate(-90)"
     shapes.append(tag("text", y_label, transform=turn, class_="label", text_anchor="middle"))
-    shapes += [
-        group([tag("title", name), line([at(x, y) for x, y in zip(mx, my, strict=True)], class_)], class_="series")
-        for name, class_, mx, my in lines
-    ]
+    for name, class_, mx, my in lines:
+        places = [at(x, y) for x, y in zip(mx, my, strict=True)]
+        dots = [tag("circle", cx=x, cy=y, r=3) for x, y in places] if "dots" in class_.split() else []
+        shapes.append(group([tag("title", name), line(places, class_), *dots], class_=f"series {class_.split()[0]}"))
     for x, height_of, class_, words in marks:
         place, side = at(x, y0)[0], "end" if x > (x0 + x1) / 2 else "start"
         shapes.append(line([(place, base), (place, 20)], f"mark {class_}"))

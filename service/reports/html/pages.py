@@ -39,7 +39,7 @@ def shell(report: Mapping[str, Any]) -> dict[str, Any]:
     manifest: Mapping[str, Any] = (report.get("synthesizer") or {}).get("manifest") or {}
     return {
         "report": report,
-        "title": report["dataset"]["name"],
+        "title": title(report),
         "mark": report.get("edition"),
         "marking": report.get("marking"),
         "all": views(report["metrics"], report["meta"]),
@@ -47,6 +47,12 @@ def shell(report: Mapping[str, Any]) -> dict[str, Any]:
         "facts": facts(report),
         "settings": settings(manifest, report["meta"]),
     }
+
+
+def title(report: Mapping[str, Any]) -> str:
+    """What the report is about: the table, or of uploads what is judged against what."""
+    real, uploaded = str(report["dataset"]["name"]), report.get("synthetic") or {}
+    return f"{uploaded['name']} against {real}" if uploaded.get("name") else real
 
 
 def build(report: Mapping[str, Any]) -> dict[str, Any]:
