@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
+from models.schema import schema_from_json
+from service.jobs import costs
 from service.jobs.resolved import Resolved
 from service.jobs.schemas import Estimates
 
@@ -29,15 +29,13 @@ PRIVATE_SECONDS = 5.0
 """Of mechanism marginals (Adult: 4 s), nearly whatever the rows."""
 CTGAN_STEP_SECONDS = 0.01
 """Of model ctgan, at 15 columns."""
-FIT_SECONDS, FIT_POWER = 0.6, 0.8
-"""Of one method on one fold of a comparison, at 10,000 cells, and how it grows with the cells."""
 BASE_BYTES = 600 * 1024**2
 CELL_BYTES = 25
 """Of the table that a job reads (10,000,000 x 15: bench/README.md, Size)."""
 CSV_CELL_BYTES = 8
-FITTED, SINGLE = 2.5, 3.0
+FITTED, COMPARED, SINGLE = 2.5, 2.0, 3.0
 """The true time lies between an estimate divided and multiplied by this: where it is fitted to tables (those of numbers
-alone train 2.5 times as long), and where one figure stands behind it."""
+alone train 2.5 times as long), of a comparison of methods, and where one figure stands behind it."""
 
 
 def estimate(job: Resolved) -> Estimates:
@@ -51,11 +49,14 @@ def estimate(job: Resolved) -> Estimates:
         seconds += min(_training(job), options.get("max_time") or math.inf) + EVALUATION * _work(job)
         factor = SINGLE if options.get("model") == "ctgan" else FITTED
     elif job.kind == "tune" and job.spec.get("method"):
-        seconds += min(job.spec["trials"] * _fits(job, job.spec["options"]), job.spec["max_time"] or math.inf)
+        each = costs.trial(job.spec["options"], schema_from_json(job.spec["schema"]), job.table_rows or job.rows)
+        seconds += min(job.spec["trials"] * each, job.spec["max_time"] or math.inf)
     elif job.kind == "tune":
         seconds += min(job.spec["trials"] * _work(job), job.spec["max_time"] or math.inf)
     elif job.kind == "compare":
-        seconds += _comparison(job)
+        schema, tested = schema_from_json(job.spec["schema"]), "test" in job.spec
+        seconds += costs.comparison(job.spec["options"], schema, job.table_rows or job.rows, tested)
+        factor = COMPARED
     elif job.kind == "evaluate":
         seconds += EVALUATION * _work(job)
     if job.kind in ("synthesize", "sample"):
@@ -77,19 +78,6 @@ def estimate(job: Resolved) -> Estimates:
 def _work(job: Resolved) -> float:
     """Seconds of a synthesize job on the same table, its start left out."""
     return CELL_SECONDS * job.columns * math.pow(job.table_rows or job.rows, ROWS_POWER)
-
-
-def _comparison(job: Resolved) -> float:
-    """Seconds of all fits of all folds; of a table of more rows than the options allow, as many as they allow."""
-    options = job.spec["options"]
-    return len(options["targets"]) * len(options["methods"]) * _fits(job, options)
-
-
-def _fits(job: Resolved, options: Mapping[str, Any]) -> float:
-    """Seconds of one method for one target, on all folds; a search may judge by one part of the rows instead."""
-    rows = min(job.table_rows or job.rows, options["rows"])
-    folds = 1 if options.get("validation") else options["folds"] * options["repeats"]
-    return float(folds * FIT_SECONDS * math.pow(rows * job.columns / 10_000, FIT_POWER))
 
 
 def _training(job: Resolved) -> float:
