@@ -1,6 +1,6 @@
 """What a comparison of methods costs, and a search of one: seconds of each method by rows, columns, classes and folds.
 
-Fitted to CPU seconds of one thread on ten tables of 918 to 24,000 rows (docs/classification.md, "What it costs").
+Fitted to CPU seconds of one thread on eleven tables of 918 to 30,000 rows (docs/classification.md, "What it costs").
 Networks stop early, so that theirs vary most.
 """
 
@@ -12,6 +12,8 @@ from typing import Any
 
 from models.schema import Schema
 
+FULL_ROWS = 8_000
+"""Beyond so many training rows a network needs fewer rounds of them."""
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Of the training rows, at which a learning curve fits the best method anew (models/comparison/curves.py)."""
 BEST = 0.25
@@ -64,7 +66,8 @@ def seconds(method: str, s: Size) -> float:
     """Of one fit, and of predicting the rows that score it."""
     n, m, w, k = s.learnt, s.scored, s.width, s.outputs
     if method == "mlp":
-        return 0.7 + 0.0004 * n * (1 + w / 400) + 0.1 * k
+        effective = min(n, FULL_ROWS) + 0.25 * max(n - FULL_ROWS, 0)
+        return 0.7 + 0.0004 * effective * (1 + w / 400) + 0.1 * k
     if method == "conv1d":
         return 2.0 + 1.6e-4 * n * s.length
     if method == "knn":

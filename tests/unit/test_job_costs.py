@@ -37,6 +37,10 @@ MEASURED: dict[str, tuple[Size, dict[str, float]]] = {
         Size(8000, 2000, 107, 3),
         {"boosting": 1.16, "mlp": 5.2, "forest": 0.86, "svm": 3.18, "linear": 0.26, "knn": 0.22, "tree": 0.06},
     ),
+    "covertype, 30,000 rows": (
+        Size(15000, 15000, 98, 7),
+        {"forest": 2.632, "knn": 2.562, "mlp": 2.834, "tree": 0.224, "svm": 13.383, "boosting": 8.22, "linear": 1.82},
+    ),
     "har_wisdm": (
         Size(4334, 1084, 80, 6, length=10),
         {"forest": 0.98, "conv1d": 11.2, "mlp": 2.3, "boosting": 3.04, "linear": 0.16, "svm": 1.3, "knn": 0.06},
