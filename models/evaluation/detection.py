@@ -16,11 +16,11 @@ from sklearn.model_selection import StratifiedKFold
 from models.classifiers import MLP, Boosting, Estimator
 from models.classifiers.base import Labels
 from models.classifiers.scores import auc, auc_error
-from models.evaluation.attacks.rates import Z
 from models.evaluation.betrayal import TOP, alone, pairs
 from models.evaluation.betrayal import rows as easiest
 from models.evaluation.context import FEW_ROWS, Context, Part
 from models.evaluation.features import features
+from models.evaluation.intervals import Z
 from models.evaluation.matrix import Floats, Ints, Matrix, independent, sample
 from models.evaluation.result import Metric
 

@@ -57,11 +57,12 @@ def largest(z: Floats) -> Interval:
 
 
 def ratio_of_medians(a: Floats, b: Floats, rng: np.random.Generator, rounds: int = 200) -> Interval:
-    """Of median(a) / median(b): percentile bootstrap of both (Efron and Tibshirani 1993, chapter 13)."""
+    """Of median(a) / median(b): percentile bootstrap of both (Efron and Tibshirani 1993, chapter 13); NaN where the
+    ratio is undefined."""
+    if np.median(b) <= 0:
+        return float("nan"), float("nan")
+    value = float(np.median(a) / np.median(b))
     above, below = (np.median(v[rng.integers(0, len(v), (rounds, len(v)))], axis=1) for v in (a, b))
     kept = below > 0
-    if not kept.any():
-        return float("nan"), float("nan")
-    value = float(np.median(a) / np.median(b)) if np.median(b) > 0 else float("nan")
     low, high = np.percentile(above[kept] / below[kept], (2.5, 97.5))
     return min(float(low), value), max(float(high), value)

@@ -41,7 +41,7 @@ class _Tables:
     group: dict[str, Ints]
 
     def rows(self, role: str, k: int) -> Ints:
-        return self.cells[role][self.group[role] == k]
+        return np.asarray(self.cells[role][self.group[role] == k], np.int64)
 
 
 @dataclass(frozen=True, eq=False)

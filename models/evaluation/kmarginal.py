@@ -128,7 +128,8 @@ def k_marginal(context: Context) -> Part:
         ends = (found["synthetic"] - Z * error, min(1000.0, found["synthetic"] + Z * error))
         if name == "k_marginal_subsample":
             # Between the fractions, by lines: the figure itself is one of them.
-            ends = tuple(np.interp(ends, np.maximum.accumulate(curve), FRACTIONS).tolist())
+            first, last = np.interp(ends, np.maximum.accumulate(curve), FRACTIONS)
+            ends = (float(first), float(last))
         how |= {"low": min(value or 0.0, ends[0]), "high": max(value or 0.0, ends[1])}
         return Metric(name, value, "k_marginal", "", *yards, **how)  # type: ignore[arg-type]
 

@@ -70,6 +70,7 @@ def sdmetrics_reports(context: Context) -> Part:
     for report, scores in read["synthetic"].items():
         for subject, value in scores.items():
             yards: dict[str, float | None] = {t: got[report].get(subject) for t, got in read.items()}
+            low, high = spans.get((report, subject), (None, None))
             expected, spread = _chance(report, yards, rows, len(tables.get("holdout", ())))
             metrics.append(
                 Metric(
@@ -80,7 +81,8 @@ def sdmetrics_reports(context: Context) -> Part:
                     yards.get("ceiling"),
                     yards.get("holdout"),
                     yards.get("floor"),
-                    *spans.get((report, subject), (None, None)),
+                    low,
+                    high,
                     direction="higher",
                     goal=1.0,
                     unit="score",

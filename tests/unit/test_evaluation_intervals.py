@@ -50,6 +50,7 @@ def test_the_ratio_of_medians_is_held() -> None:
         low, high = ratio_of_medians(truth * rng.exponential(1, 300), rng.exponential(1, 200), rng)
         hits += low <= truth <= high
     assert hits >= 0.91 * 200
+    assert np.isnan(ratio_of_medians(np.ones(9), np.zeros(9), rng)).all()
 
 
 def test_the_jackknife_holds_a_mean() -> None:

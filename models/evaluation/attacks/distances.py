@@ -72,7 +72,7 @@ def distances(s: Setting) -> tuple[list[Finding], dict[str, Any]]:
             Excess(value - 0.5, low - 0.5, high - 0.5, p, lambda chance: 0.5 + bar(chance) / (2 * n))),
         Finding(
             Metric("dcr_ratio", ratios["synthetic"], "disclosure", "", ratios["ceiling"], 1.0 if control else None,
-                   ratios["floor"], *map(finite, between), "target", None, "ratio", ratio_note)
+                   ratios["floor"], finite(between[0]), finite(between[1]), "target", None, "ratio", ratio_note)
         ),
     ]  # fmt: skip
     section = {

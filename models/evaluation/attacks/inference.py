@@ -11,10 +11,11 @@ import numpy as np
 from scipy.stats import t as student
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-from models.evaluation.attacks.rates import Excess, Rate, Z, risk
+from models.evaluation.attacks.rates import Excess, Rate, risk
 from models.evaluation.attacks.setting import Finding, Setting, cell_keys
 from models.evaluation.attacks.space import Space, affordable
 from models.evaluation.features import features
+from models.evaluation.intervals import Z
 from models.evaluation.matrix import Cells, Floats, Ints, Keys, Matrix
 from models.evaluation.result import Metric
 

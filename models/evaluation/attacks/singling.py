@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.attacks.rates import Excess, Rate, Z, flipped, risk
+from models.evaluation.attacks.rates import Excess, Rate, flipped, risk
 from models.evaluation.attacks.setting import Finding, Setting
+from models.evaluation.intervals import Z
 from models.evaluation.matrix import Floats, Ints, Matrix, sample
 from models.evaluation.result import Metric
 
