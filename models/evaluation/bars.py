@@ -26,6 +26,7 @@ INFORMATION = frozenset(
         "analysis_difference",
         "analysis_agreement",
         "analysis_cover",
+        "pooled_spread",
         "utility_ranking",
         "utility_importance",
         "utility_top",

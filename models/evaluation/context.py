@@ -21,7 +21,8 @@ FEW_ROWS = 30
 class Context:
     """real is the training part, or so many of its rows as figures need; known (U,): keys of all its rows, each once,
     and real_rows their number. `seed` fixes every draw; each part draws from its own stream. tables: real, holdout and
-    synthetic with all their rows, for what is no number or label (texts, rules)."""
+    synthetic with all their rows, for what is no number or label (texts, rules). replicates: further samples of the
+    synthesizer, and how estimates of all are combined (models.evaluation.analyses.combining)."""
 
     real: Matrix
     holdout: Matrix
@@ -33,6 +34,8 @@ class Context:
     known: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
     real_rows: int = 0
     tables: tuple[Table, Table, Table] | None = None
+    replicates: tuple[Table, ...] = ()
+    combining: str = "simple"
 
     def rng(self, part: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *part.encode()])

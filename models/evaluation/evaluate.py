@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from models.errors import Detail, InvalidInput
-from models.evaluation.analyses.part import analyses
+from models.evaluation.analyses.part import MOST_ROWS, analyses
+from models.evaluation.analyses.pooling import pooling
+from models.evaluation.analyses.replicates import check_samples
 from models.evaluation.analyses.requests import analyses_from_json, check_analyses
 from models.evaluation.attacks.disclosure import disclosure
 from models.evaluation.bars import judge
@@ -45,6 +47,7 @@ PARTS: tuple[tuple[str, Callable[[Context], Part], float], ...] = (
     ("detection", detection, 0.25),
     ("utility", utility, 0.6),
     ("analyses", analyses, 0.8),
+    ("pooled", pooling, 0.82),
     ("propensity", propensity, 0.83),
     ("disclosure", disclosure, 0.85),
     ("sdmetrics", sdmetrics_reports, 0.92),
@@ -66,15 +69,19 @@ def evaluate(
     progress: Progress = SILENT,
     disclosed: tuple[Table, Table] | None = None,
     private: bool = False,
+    replicates: Sequence[Table] = (),
+    combining: str = "simple",
 ) -> Evaluation:
     """Metrics of a sample against the real table, each with its yardsticks, and the data of charts and tables.
 
     real: the rows that the synthesizer was trained on; holdout: real rows it never saw (may be empty: what needs a
     control group is then unavailable); synthetic: the sample. Columns are read under the real table's schema. target:
     column for the utility. disclosed: training rows and holdout that disclosure is measured against, where `real` and
-    `holdout` are only parts of them. private: what to try is said for a differentially private synthesizer. Equal
-    arguments give equal figures. Raises InvalidInput for an unknown target, absent columns or an empty table,
-    InvalidSchema where a cell does not fit, Cancelled when asked to stop.
+    `holdout` are only parts of them. private: what to try is said for a differentially private synthesizer. replicates:
+    further samples of the same synthesizer, of the first one's schema and size (of long ones as many rows as analyses
+    read); analyses of all are combined by the rule `combining` (models.evaluation.analyses.combining). Equal arguments
+    give equal figures. Raises InvalidInput for an unknown target, absent columns, an empty table or samples that cannot
+    be combined, InvalidSchema where a cell does not fit, Cancelled when asked to stop.
     """
     options = options or EvaluationOptions()
     began = time.perf_counter()
@@ -89,6 +96,8 @@ def evaluate(
     _check_target(target, real.schema)
     _check_columns(options, real.schema)
     check_analyses(analyses_from_json(options.analyses), modelled)
+    if replicates:
+        check_samples([min(len(t), MOST_ROWS) for t in (synthetic, *replicates)], combining)
     progress.update(0.0, "reading")
     context = Context(
         read_matrix(_some(real, seed), modelled, "real"),
@@ -101,6 +110,8 @@ def evaluate(
         distinct_keys(real if disclosed is None else disclosed[0], modelled, "real"),
         len(real if disclosed is None else disclosed[0]),
         (real, holdout, synthetic),
+        tuple(thinned(t, seed) for t in replicates),
+        combining,
     )
     whole = context
     if disclosed is not None:
@@ -147,6 +158,13 @@ def _some(table: Table, seed: int) -> Table:
     if len(table) <= most:
         return table
     return table.part(np.sort(np.random.default_rng(seed).choice(len(table), most, replace=False)))
+
+
+def thinned(table: Table, seed: int) -> Table:
+    """As many rows of a further sample as analyses read."""
+    if len(table) <= MOST_ROWS:
+        return table
+    return table.part(np.sort(np.random.default_rng(seed).choice(len(table), MOST_ROWS, replace=False)))
 
 
 def _check_target(target: str | None, schema: Schema) -> None:

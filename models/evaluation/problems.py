@@ -67,9 +67,14 @@ PREDICTED: Advice = (
     "The target was hardly learnt: check its kind and the pairs that hold it, then train again with it as the target.",
 )
 ANALYSED: Advice = (
-    "Draw several samples and combine them by the rules for replicates.",
+    "Draw several samples and combine their estimates (docs/evaluation/utility.md).",
     "Train longer; check the pairs of the analysis's columns.",
     "Do not run this analysis on the sample; check the pairs of its columns, then train again.",
+)
+POOLED: Advice = (
+    "Train longer: more samples narrow the intervals, but do not move them.",
+    "Train longer; check the pairs of the analysis's columns.",
+    "Do not run this analysis on samples of this synthesizer; check the pairs of its columns, then train again.",
 )
 
 
@@ -126,6 +131,9 @@ KINDS = {
     "k_marginal": Kind(EFFECT, 300.0, "Tables of several columns are off (k-marginal)", RELATIONS),
     "k_marginal_area": Kind(EFFECT, 300.0, "Tables of several columns are off where {subject} (k-marginal)", GROUPS),
     "analysis_worst": Kind(EFFECT, 20.0, "An analysis comes out differently: {subject}", ANALYSED),
+    "pooled_cover": Kind(EFFECT, 1.0, "Combined intervals miss the real estimates: {subject}", POOLED),
+    "pooled_overlap": Kind(EFFECT, 1.0, "Combined intervals share little with the real ones: {subject}", POOLED),
+    "pooled_worst": Kind(EFFECT, 20.0, "A combined estimate is off: {subject}", POOLED),
     "spmse": Kind(EFFECT, 20.0, "A regression tells the sample from real rows (S_pMSE)", DETECTED),
     "spmse_pairs": Kind(EFFECT, 20.0, "Pairs of columns tell the sample from real rows (S_pMSE)", RELATIONS),
     "sdmetrics_diagnostic": Kind(DOMAIN, 0.1, "Values outside the real domain", CATEGORIES),
@@ -143,6 +151,7 @@ BY_SECTION = {
     "rules": Kind(BROKEN, 0.05, "{name} is off: {subject}", RULES),
     "utility": Kind(EFFECT, 0.0, "Predicting the target suffers ({subject})", PREDICTED),
     "analyses": Kind(EFFECT, 20.0, "An analysis comes out differently: {subject}", ANALYSED),
+    "pooled": Kind(EFFECT, 1.0, "Combined estimates come out differently: {subject}", POOLED),
     "detection": Kind(EFFECT, 0.4, "{name} is off: {subject}", DETECTED),
     "disclosure": Kind(RISK, 0.1, "{name} shows a risk: {subject}", MEMORY),
 }

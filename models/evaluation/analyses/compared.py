@@ -129,7 +129,7 @@ def _table(analysis: CrossTable, tables: Mapping[str, Matrix], rng: np.random.Ge
     read = {role: layout.read(matrix) for role, matrix in tables.items()}
     real, other = read["real"], read["synthetic"]
     counted = analysis.of is None
-    kept = _worthwhile(real, other, counted)
+    kept = worthwhile(real, other, counted)
     if not kept.any():
         raise InvalidInput(f"No cell has {FEWEST if counted else FEWEST_OF} rows.", hint="Name fewer columns.")
     ratio = {r: c.rows / max(real.rows, 1) for r, c in read.items()}
@@ -158,7 +158,7 @@ def _table(analysis: CrossTable, tables: Mapping[str, Matrix], rng: np.random.Ge
     return Compared(_metrics(analysis, found, fresh, places, note, rng), entry)
 
 
-def _worthwhile(real: Cells, other: Cells, counted: bool) -> npt.NDArray[np.bool_]:
+def worthwhile(real: Cells, other: Cells, counted: bool) -> npt.NDArray[np.bool_]:
     """Cells to compare: of counts, those that have rows in either table; of means, those that have some in the real."""
     if counted:
         return np.asarray((real.counts >= FEWEST) | (other.counts * real.rows / max(other.rows, 1) >= FEWEST))

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.evaluation.analyses.compared import SECTION, compare
 from models.evaluation.analyses.defaults import default_analyses
-from models.evaluation.analyses.requests import analyses_from_json
+from models.evaluation.analyses.requests import Analysis, analyses_from_json
 from models.evaluation.context import FEW_ROWS, Context, Part
 from models.evaluation.matrix import bootstrap, independent, sample
 
@@ -17,14 +17,18 @@ REMEDY = (
 )
 
 
+def chosen(context: Context) -> tuple[Analysis, ...]:
+    """Registered analyses, or a few chosen from the data."""
+    return analyses_from_json(context.options.analyses) or default_analyses(context.real, context.target)
+
+
 def analyses(context: Context) -> Part:
     """Registered analyses, or a few chosen from the data, with the yardsticks of the same analyses on known tables."""
-    chosen = analyses_from_json(context.options.analyses)
+    asked = chosen(context)
     note = ""
-    if not chosen:
-        chosen = default_analyses(context.real, context.target)
+    if not context.options.analyses:
         note = "No analyses were registered: these were chosen from the data. " + REMEDY
-        if not chosen:
+        if not asked:
             note = "No analyses were registered, and the data suggest none: two columns must vary. " + REMEDY
         elif context.target is None:
             note += " Name a target for a regression."
@@ -39,9 +43,9 @@ def analyses(context: Context) -> Part:
     if len(context.holdout) >= FEW_ROWS:
         tables["holdout"] = sample(context.holdout, MOST_ROWS, rng)
     found = []
-    for i, analysis in enumerate(chosen):
+    for i, analysis in enumerate(asked):
         context.progress.check()
-        context.progress.update(0.7 + 0.05 * i / len(chosen), f"fitting {analysis.label[:60]}")
+        context.progress.update(0.7 + 0.05 * i / len(asked), f"fitting {analysis.label[:60]}")
         found.append(compare(analysis, tables, np.random.default_rng([context.seed, i])))
     section = {
         "defaults": not context.options.analyses,
