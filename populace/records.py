@@ -127,7 +127,7 @@ class Report(Record):
 
     kind: fidelity, of a sample or of the upload synthetic_dataset_id against dataset_id; or comparison, of methods.
     edition: public or internal under differential privacy, else None. marking: what may be done with it. privacy: the
-    statement and the job's lines of the ledger."""
+    statement and the job's lines of the ledger. replicates: further samples whose analyses it combines."""
 
     kind: str = "fidelity"
     dataset_id: str = ""
@@ -137,6 +137,7 @@ class Report(Record):
     edition: str | None = None
     marking: str | None = None
     privacy: Mapping[str, Any] | None = field(default=None, repr=False)
+    replicates: tuple[Mapping[str, Any], ...] = ()
     metrics: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     sections: Mapping[str, Any] = field(default_factory=dict, repr=False)
     meta: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.storage import BlobStore
 from worker.archives import unpack
 from worker.limits import job_memory, job_threads
-from worker.verbs import EVALUATED_ROWS
+from worker.verbs import EVALUATED_ROWS, REPLICATE
 
 
 def materialise(claim: Claim, folder: Path, settings: Settings, database: Database, store: BlobStore) -> None:
@@ -79,9 +79,10 @@ def _describe(claim: Claim, database: Database) -> tuple[dict[str, Any], Mapping
         elif claim.kind == "evaluate" and "real" in claim.spec:
             facts["schema"], facts["schemas"] = claim.spec["schema"], {}
             blobs["table.parquet"] = None if dataset is None else dataset.table_blob_id
-            for role in ("synthetic", "holdout"):
-                if role in claim.spec:
-                    other = session.get(Dataset, claim.spec[role])
+            more = {REPLICATE.format(i): id for i, id in enumerate(claim.spec.get("replicates") or (), 2)}
+            for role, id in {**claim.spec, **more}.items():
+                if role in ("synthetic", "holdout", *more):
+                    other = session.get(Dataset, id)
                     facts["schemas"][role] = None if other is None else other.schema
                     blobs[f"{role}.parquet"] = None if other is None else other.table_blob_id
         elif claim.kind == "compare":
@@ -99,19 +100,22 @@ def _describe(claim: Claim, database: Database) -> tuple[dict[str, Any], Mapping
                 facts["private_split"] = {"unit": privacy["unit"]["column"], "schema": dataset.schema}
             blobs["table.parquet"] = dataset.table_blob_id
             blobs |= _parts(session, sample)
+            for i, id in enumerate(claim.spec.get("replicates") or (), 2):
+                further, name = session.get(Sample, id), REPLICATE.format(i)
+                blobs |= {name: None} if further is None else _parts(session, further, name)
     found = {name: blob_id for name, blob_id in blobs.items() if blob_id is not None}
     if not found or len(found) < len(blobs):
         raise NotFound("What the job works on was deleted.", hint="Upload the table again and start a new job.")
     return facts, found
 
 
-def _parts(session: Session, sample: Sample) -> dict[str, str | None]:
+def _parts(session: Session, sample: Sample, name: str = "sample") -> dict[str, str | None]:
     """As many parts of a sample as an evaluation reads."""
-    out: dict[str, str | None] = {"sample.parquet": sample.table_blob_id}
+    out: dict[str, str | None] = {f"{name}.parquet": sample.table_blob_id}
     query = select(SamplePart).where(SamplePart.job_id == sample.job_id).order_by(SamplePart.position)
     rows = 0
     for part in session.scalars(query):
         if part.position and rows < EVALUATED_ROWS:
-            out[f"sample-{part.position}.parquet"] = part.blob_id
+            out[f"{name}-{part.position}.parquet"] = part.blob_id
         rows += part.row_count
     return out

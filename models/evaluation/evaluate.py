@@ -164,7 +164,7 @@ def thinned(table: Table, seed: int) -> Table:
     """As many rows of a further sample as analyses read."""
     if len(table) <= MOST_ROWS:
         return table
-    return table.part(np.sort(np.random.default_rng(seed).choice(len(table), MOST_ROWS, replace=False)))
+    return table.take(np.sort(np.random.default_rng(seed).choice(len(table), MOST_ROWS, replace=False)))
 
 
 def _check_target(target: str | None, schema: Schema) -> None:

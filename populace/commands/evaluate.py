@@ -25,17 +25,20 @@ from populace.commands.local import (
     table_file,
     with_targets,
 )
+from populace.commands.replicates import Combining, Replicates, check_combining
 from populace.console import say
 
 
 def evaluate(
     real: Annotated[Path, table_file("REAL", "The real table: CSV, CSV.gz or Parquet.")],
     synthetic: Annotated[Path, table_file("SYNTHETIC", "The synthetic table, whatever made it.")],
+    replicates: Replicates = None,
     holdout: Annotated[
         Path | None,
         typer.Option(help="Real rows that SYNTHETIC was not made from.", exists=True, dir_okay=False),
     ] = None,
-    target: JudgedTargets = None,
+    target: Annotated[str | None, typer.Option(help="Column to measure usefulness on.")] = None,
+    combining: Combining = None,
     weights: Annotated[str | None, typer.Option(help="Column of survey weights.")] = None,
     schema: Annotated[
         Path | None,
@@ -62,10 +65,15 @@ def evaluate(
     """Judge SYNTHETIC against REAL: fidelity, usefulness, detection, disclosure; the scorecard goes to standard output.
 
     REAL's schema is inferred and applied to the others. With a holdout, each attack has a control group; without, what
-    needs one is unavailable. Needs no running service. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    needs one is unavailable. MORE synthetic tables are samples of the same synthesizer, drawn alike with other seeds:
+    the report is of the first, and combines the analyses of all. Needs no running service. Exit codes: 0 done, 1
+    failed, 2 wrong usage, 130 interrupted.
 
-    Example: populace evaluate census.csv made.csv --holdout held.csv --target income --report report.html
+    Examples: populace evaluate census.csv made.csv --holdout held.csv --target income --report report.html
+
+      populace evaluate census.csv made-1.csv made-2.csv made-3.csv --analyses models.json --report report.html
     """
+    check_combining(combining, replicates)
     check_folders(report, json)
     evaluation: dict[str, Any] = {} if options_file is None else read_json(options_file)
     lists = {"sensitive": sensitive, "known": known, "subgroups": subgroups}
@@ -84,9 +92,12 @@ def evaluate(
             client.datasets.set_schema(tables["real"].id, {"columns": [{"name": weights, "kind": "weight"}]})
         if holdout is not None:
             tables["holdout"] = uploaded(client, holdout)
-        say("; ".join(f"{role}: {table.row_count:,} rows" for role, table in tables.items()))
-        ids = {role: table.id for role, table in tables.items()}
-        job = wait(client, client.jobs.evaluate(**ids, target=first, evaluation=evaluation, seed=seed).id)
+        more = [uploaded(client, path) for path in replicates or ()]
+        named = {**tables, **{f"synthetic {i}": table for i, table in enumerate(more, 2)}}
+        say("; ".join(f"{role}: {table.row_count:,} rows" for role, table in named.items()))
+        ids: dict[str, Any] = {role: table.id for role, table in tables.items()}
+        ids |= {"replicates": [table.id for table in more], "combining": combining}
+        job = wait(client, client.jobs.evaluate(**ids, target=target, evaluation=evaluation, seed=seed).id)
         found = save(client, job, report, json)
     shown(scorecard(found), json)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +32,7 @@ from populace.commands.private import (
     RowsPerUnit,
     UnitColumn,
 )
+from populace.commands.replicates import Combining, check_combining
 from populace.console import emit, emit_json, say, say_warnings
 
 if TYPE_CHECKING:
@@ -167,9 +168,14 @@ def sample(
 @app.command()
 def evaluate(
     sample: Annotated[str, typer.Argument(help="Id of a sample; or of a dataset, with --real.")],
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MORE", help="Further samples of the same synthesizer, to combine.", show_default=False),
+    ] = None,
     real: Annotated[str | None, typer.Option(help="Id of the dataset with the real rows.")] = None,
     holdout: Annotated[str | None, typer.Option(help="Id of a dataset of other real rows.")] = None,
-    target: JudgedTargets = None,
+    combining: Combining = None,
+    target: Target = None,
     analyses: Analyses = None,
     wait: Wait = True,
     url: Url = None,
@@ -181,12 +187,17 @@ def evaluate(
     Examples: populace jobs evaluate SAMPLE --target income
 
       populace jobs evaluate DATASET --real DATASET --holdout DATASET
+
+      populace jobs evaluate SAMPLE SAMPLE SAMPLE
     """
+    check_combining(combining, more)
     if holdout is not None and real is None:
         raise typer.BadParameter("belongs to --real.", param_hint="--holdout")
-    what = {"sample_id": sample} if real is None else {"real": real, "synthetic": sample, "holdout": holdout}
-    evaluation = {} if analyses is None else {"analyses": read_list(analyses)}
-    first = with_targets(evaluation, target)
+    what: dict[str, Any] = {"sample_id": sample}
+    if real is not None:
+        what = {"real": real, "synthetic": sample, "holdout": holdout}
+    what |= {"replicates": more or (), "combining": combining}
+    evaluation = None if analyses is None else {"analyses": read_list(analyses)}
     with connect(url, key) as client:
         _ordered(client, client.jobs.evaluate(**what, target=first, evaluation=evaluation or None), wait, json)
 

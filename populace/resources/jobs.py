@@ -130,6 +130,8 @@ class Jobs(Resource[Job]):
         real: str | None = None,
         synthetic: str | None = None,
         holdout: str | None = None,
+        replicates: Sequence[str] = (),
+        combining: str | None = None,
         target: str | None = None,
         evaluation: Mapping[str, Any] | None = None,
         seed: int | None = None,
@@ -138,10 +140,12 @@ class Jobs(Resource[Job]):
         """A report on a sample, or on a table that was made elsewhere.
 
         real, synthetic: ids of datasets, in place of a sample's; holdout: of one with real rows that the synthetic ones
-        were not made from, the control group. target: column that utility is measured on. evaluation: options of the
-        evaluation, e.g. {"sensitive": ["income"], "analyses": [...]} (see docs/evaluation.md). The job's result has the
-        `report_id`. Raises ApiError (`no_common_columns`, `too_few_rows`, `invalid_target`, ...); what only the rows
-        can tell, such as `other_types`, fails the job.
+        were not made from, the control group. replicates: ids of further samples of the same synthesizer (or datasets),
+        whose analyses are combined with the first one's by the rule `combining`: "simple" (None), "posterior",
+        "partial" or "full" (see docs/evaluation/utility.md). target: column that utility is measured on. evaluation:
+        options of the evaluation, e.g. {"sensitive": ["income"], "analyses": [...]} (see docs/evaluation.md). The job's
+        result has the `report_id`. Raises ApiError (`no_common_columns`, `too_few_rows`, `invalid_target`, ...); what
+        only the rows can tell, such as `other_types`, fails the job.
         """
         spec = given(
             kind="evaluate",
@@ -149,6 +153,8 @@ class Jobs(Resource[Job]):
             real=real,
             synthetic=synthetic,
             holdout=holdout,
+            replicates=list(replicates) or None,
+            combining=combining,
             target=target,
             evaluation=dict(evaluation) if evaluation else None,
             seed=seed,

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.db.tables import Dataset, Job, Report, Sample, SamplePart, Synthesizer
 from service.jobs.lifecycle.types import ENDED
+from service.reports.repository import combined, combines
 
 
 def of_tenant(tenant_id: str) -> Select[Dataset]:
@@ -28,7 +29,7 @@ def working_jobs(session: Session, dataset_id: str) -> Sequence[str]:
     another one."""
     made = select(Synthesizer.id).where(Synthesizer.dataset_id == dataset_id)
     beside = [Job.spec[role].as_string() == dataset_id for role in ("synthetic", "holdout", "test")]
-    busy = or_(Job.dataset_id == dataset_id, Job.synthesizer_id.in_(made), *beside)
+    busy = or_(Job.dataset_id == dataset_id, Job.synthesizer_id.in_(made), *beside, combines(dataset_id))
     return session.scalars(select(Job.id).where(busy, Job.state.not_in(ENDED))).all()
 
 
@@ -46,7 +47,7 @@ def remove(session: Session, dataset: Dataset) -> list[str]:
         blobs.update(session.scalars(select(column).where(owner.dataset_id == dataset.id)))
     drawn = select(SamplePart.blob_id).join(Job, Job.id == SamplePart.job_id)
     blobs.update(session.scalars(drawn.where(Job.dataset_id == dataset.id)))
-    session.execute(delete(Report).where(Report.dataset_id == dataset.id))
+    session.execute(delete(Report).where(or_(Report.dataset_id == dataset.id, combined(dataset.id))))
     session.execute(delete(Sample).where(imputed))
     for table in (Sample, Synthesizer, Job):
         session.execute(delete(table).where(table.dataset_id == dataset.id))

@@ -15,6 +15,7 @@ from models.evaluation.options import COLUMNS, EvaluationOptions
 from models.schema import Schema, schema_from_json
 from service.db.tables import Dataset
 from service.jobs import repository
+from service.jobs.replicates import check_rule, further_samples, further_uploads
 from service.jobs.resolved import Resolved, check_target, check_varies, chosen_seed, drawn_sample, ready_dataset
 from service.jobs.schemas import CompareRequest, EvaluateRequest, TuneRequest
 
@@ -32,6 +33,7 @@ class Belongs(NamedTuple):
 
 def evaluated(session: Session, tenant_id: str, request: EvaluateRequest) -> Resolved:
     """Raises NotFound, Conflict, InvalidInput."""
+    check_rule(request)
     uploads = {"real": request.real, "synthetic": request.synthetic, "holdout": request.holdout}
     if request.sample_id is None:
         if request.real is None or request.synthetic is None:
@@ -52,6 +54,7 @@ def evaluated(session: Session, tenant_id: str, request: EvaluateRequest) -> Res
         "balance": repository.made_by(session, sample.job_id).spec.get("balance"),
         "seed": chosen_seed(request.seed),
         **evaluation_options(evaluation or {}, schema),
+        **further_samples(session, tenant_id, sample, request),
         **({"private": True} if trained.get("privacy") else {}),
     }
     return Resolved(
@@ -69,6 +72,10 @@ def _uploads(session: Session, tenant_id: str, request: EvaluateRequest, ids: Ma
     tables = {role: ready_dataset(session, tenant_id, id) for role, id in ids.items()}
     if len(set(ids.values())) < len(ids):
         raise _misuse("synthetic", "A table says nothing when it is held against itself: name different datasets.")
+    further, more = further_uploads(session, tenant_id, tables, request)
+    if more.keys() and {t.id for t in more.values()} & {ids["real"], ids.get("holdout")}:
+        raise _misuse("replicates", "A table says nothing when it is held against itself: name different datasets.")
+    tables |= more
     for role, table in tables.items():
         _enough(role, table.row_count or 0)
     real = tables["real"]
@@ -83,6 +90,7 @@ def _uploads(session: Session, tenant_id: str, request: EvaluateRequest, ids: Ma
         "where": [],
         "seed": chosen_seed(request.seed),
         **evaluation_options(request.evaluation or {}, schema),
+        **further,
         "schema": real.schema,
         "schema_version": real.schema_version,
     }

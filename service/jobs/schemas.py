@@ -92,6 +92,16 @@ class EvaluateRequest(_Request):
     holdout: str | None = Field(
         None, description="Id of a dataset of real rows that the synthetic ones were not made from: the control group."
     )
+    replicates: list[str] | None = Field(
+        None,
+        min_length=1,
+        max_length=19,
+        description="Further samples of the same synthesizer (or datasets, beside `synthetic`), drawn alike with other "
+        "seeds: the estimates of the analyses are combined over all.",
+    )
+    combining: Literal["simple", "posterior", "partial", "full"] | None = Field(
+        None, description="How the replicates were made (docs/evaluation/utility.md). Default: simple."
+    )
     target: Target | None = Field(None, description="Default, of a sample: the target of the training job.")
     evaluation: Evaluation | None = Field(None, description="Default, of a sample: that of the training job.")
     seed: Seed | None = None

@@ -57,6 +57,7 @@ def edition_of_tables(session: Session, report: Report, asked: Edition | None) -
     """
     read = [] if report.kind == "comparison" and report.sample_id is not None else [report.dataset_id]
     read += [id for id in (report.synthetic_dataset_id, report.holdout_dataset_id) if id is not None]
+    read += session.get_one(Job, report.job_id).spec.get("replicates") or []
     guarded = session.scalar(select(PrivacyBudget.id).where(PrivacyBudget.dataset_id.in_(read)).limit(1)) is not None
     if asked == "public" or (guarded and asked is None):
         raise Conflict(

@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import ColumnElement, Select, insert, select
 from sqlalchemy.orm import Session
 
 from service.db.base import new_id
-from service.db.tables import MetricRow, Report
+from service.db.tables import Job, MetricRow, Report
 
 FIGURES = (
     "section",
@@ -69,6 +69,16 @@ def add(
     if rows:
         session.execute(insert(MetricRow), rows)
     return report.id
+
+
+def combines(id: str) -> ColumnElement[bool]:
+    """Of jobs: that the sample or dataset is one whose analyses the job combines."""
+    return Job.spec["replicates"].as_string().contains(f'"{id}"', autoescape=True)
+
+
+def combined(id: str) -> ColumnElement[bool]:
+    """Of reports: that the sample or dataset is one whose analyses they combine."""
+    return Report.job_id.in_(select(Job.id).where(combines(id)))
 
 
 def of_tenant(tenant_id: str) -> Select[Report]:

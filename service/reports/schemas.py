@@ -61,6 +61,9 @@ class ReportOut(ReportSummary):
     synthesizer: dict[str, Any] | None = None
     synthetic: dict[str, Any] | None = Field(None, description="The upload that was held against the real table.")
     holdout: dict[str, Any] | None = Field(None, description="The upload of real rows that nothing was made from.")
+    replicates: list[dict[str, Any]] = Field(
+        [], description="Further samples, or uploads, whose analyses are combined with the first one's."
+    )
     metrics: list[MetricOut]
     sections: dict[str, Any]
     meta: dict[str, Any]

@@ -58,6 +58,7 @@ def get(session: Session, caller: Principal, report_id: str, edition: Edition | 
         dataset=_dataset(session.get_one(Dataset, report.dataset_id)),
         sample=editions.sample_of(sample, made),
         synthesizer=_synthesizer(synthesizer),
+        replicates=_replicates(session, report),
         metrics=[_metric(m) for m in repository.metrics(session, report_id)],
         sections=report.evaluation["sections"],
         meta=report.evaluation["meta"],
@@ -77,6 +78,7 @@ def _of_tables(session: Session, report: Report, sample: Sample | None, edition:
         synthesizer=None if sample is None else _synthesizer(session.get_one(Synthesizer, sample.synthesizer_id)),
         synthetic=_upload(session, report.synthetic_dataset_id),
         holdout=_upload(session, report.holdout_dataset_id),
+        replicates=_replicates(session, report),
         metrics=[_metric(m) for m in repository.metrics(session, report.id)],
         sections=report.evaluation["sections"],
         meta=report.evaluation["meta"],
@@ -85,6 +87,15 @@ def _of_tables(session: Session, report: Report, sample: Sample | None, edition:
 
 def _upload(session: Session, dataset_id: str | None) -> dict[str, Any] | None:
     return None if dataset_id is None else {"id": dataset_id, **_dataset(session.get_one(Dataset, dataset_id))}
+
+
+def _replicates(session: Session, report: Report) -> list[dict[str, Any]]:
+    """Samples or uploads beside the first one. They are deleted with their reports."""
+    ids = session.get_one(Job, report.job_id).spec.get("replicates") or []
+    if report.sample_id is None:
+        return [{"id": id, **_dataset(session.get_one(Dataset, id))} for id in ids]
+    samples = [session.get_one(Sample, id) for id in ids]
+    return [{"id": s.id, "row_count": s.row_count, "seed": s.seed} for s in samples]
 
 
 def metrics_csv(report: ReportOut) -> str:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import Job, Report, Sample, SamplePart
 from service.jobs.lifecycle import drop_parts
 from service.jobs.lifecycle.types import ENDED
+from service.reports.repository import combined, combines
 
 
 def of_tenant(tenant_id: str) -> Select[Sample]:
@@ -25,13 +26,14 @@ def jobs_of(session: Session, samples: Sequence[Sample]) -> dict[str, Job]:
 
 
 def in_use(session: Session, sample_id: str) -> bool:
-    query = select(Job.id).where(Job.sample_id == sample_id, Job.state.not_in(ENDED))
+    busy = or_(Job.sample_id == sample_id, combines(sample_id))
+    query = select(Job.id).where(busy, Job.state.not_in(ENDED))
     return session.scalar(query.limit(1)) is not None
 
 
 def remove(session: Session, sample: Sample) -> list[str]:
     """Delete it with its reports -> ids of the blobs that nothing refers to now."""
-    session.execute(delete(Report).where(Report.sample_id == sample.id))
+    session.execute(delete(Report).where(or_(Report.sample_id == sample.id, combined(sample.id))))
     session.execute(delete(Sample).where(Sample.id == sample.id))
     return [*{sample.table_blob_id, *drop_parts(session, sample.job_id)}]
 

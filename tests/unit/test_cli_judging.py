@@ -125,12 +125,16 @@ def test_evaluate_sends_tables_and_options(service: Service, file: Path, tmp_pat
     assert done.stdout.splitlines()[-1] == "Fine."
 
 
-def test_targets_may_be_repeated_and_the_first_is_the_headline(service: Service, file: Path) -> None:
-    asked = ["--target", "b", "--target", "a", "--target", "c"]
-    assert run(app, ["evaluate", str(file), str(file), *asked]).exit_code == 0
-    assert run(app, ["jobs", "evaluate", "smp_1", *asked[:4], "--no-wait"]).exit_code == 0
-    assert [(j["target"], j["evaluation"]) for j in service.jobs] == [
-        ("b", {"targets": ["a", "c"]}), ("b", {"targets": ["a"]}),
+def test_further_samples_are_sent_in_their_order(service: Service, file: Path) -> None:
+    done = run(app, ["evaluate", *[str(file)] * 4, "--holdout", str(file), "--combining", "partial"])
+    assert done.exit_code == 0, done.output
+    assert run(app, ["jobs", "evaluate", "smp_1", "smp_2", "smp_3", "--no-wait"]).exit_code == 0
+    assert service.jobs == [
+        {
+            "kind": "evaluate", "real": "ds_1", "synthetic": "ds_2", "holdout": "ds_3", "replicates": ["ds_4", "ds_5"],
+            "combining": "partial",
+        },
+        {"kind": "evaluate", "sample_id": "smp_1", "replicates": ["smp_2", "smp_3"]},
     ]  # fmt: skip
 
 
@@ -206,6 +210,10 @@ def test_jobs_of_a_service(service: Service) -> None:
         (["evaluate", "FILE", "FILE", "--report", "/nowhere/r.html"], 1, "no folder"),
         (["evaluate", "FILE", "FILE", "--analyses", "FILE"], 1, "not JSON"),
         (["jobs", "evaluate", "ds", "--holdout", "ds"], 2, "--real"),
+        (["jobs", "evaluate", "smp", "--combining", "simple"], 2, "name more than one"),
+        (["evaluate", "FILE", "FILE", "--combining", "simple"], 2, "name more than one"),
+        (["evaluate", "FILE", "FILE", "FILE", "--combining", "best"], 2, "simple"),
+        (["evaluate", "FILE", "FILE", *["FILE"] * 20], 2, "at most 20"),
     ],
 )
 def test_wrong_usage_starts_nothing(service: Service, file: Path, args: list[str], code: int, words: str) -> None:

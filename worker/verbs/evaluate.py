@@ -11,7 +11,7 @@ from typing import Any
 from models.balance import parse_balance, parts, rebalanced, values_in
 from models.conditions import parse_conditions
 from models.dp.holdout import private_split
-from models.evaluation.evaluate import evaluate
+from models.evaluation.evaluate import evaluate, thinned
 from models.evaluation.matching import match
 from models.evaluation.options import EvaluationOptions
 from models.ingest import check_schema, check_target
@@ -20,7 +20,7 @@ from models.schema import schema_from_json
 from models.synthesize import split
 from models.table import Table
 from worker.reporting import Reporter
-from worker.verbs import EVALUATED_ROWS
+from worker.verbs import EVALUATED_ROWS, REPLICATE
 from worker.verbs.stored import read_parts, read_stored
 
 
@@ -30,11 +30,18 @@ def run(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]
     progress.step("read")
     real = read_stored(folder / "in" / "table.parquet", job["schema"])
     synthetic = read_parts(folder / "in", job["schema"], EVALUATED_ROWS)
+    roles = [REPLICATE.format(i) for i, _ in enumerate(job["spec"].get("replicates") or (), 2)]
+    replicates = [
+        thinned(read_parts(folder / "in", job["schema"], EVALUATED_ROWS, role), job["spec"]["seed"]) for role in roles
+    ]
     how, coins = job["split"], None
     if job.get("private_split"):
         real = Table(schema_from_json(job["private_split"]["schema"]), real.data)
         coins = (job["private_split"]["unit"],)
-    return {"evaluation": assess(real, synthetic, job["spec"], how["fraction"], how["seed"], progress, coins=coins)}
+    found = assess(
+        real, synthetic, job["spec"], how["fraction"], how["seed"], progress, coins=coins, replicates=replicates
+    )
+    return {"evaluation": found}
 
 
 def uploads(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, Any]:
@@ -45,9 +52,11 @@ def uploads(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, 
     real = read_stored(folder / "in" / "table.parquet", job["schema"])
     check_schema(real)
     others = {
-        role: read_stored(folder / "in" / f"{role}.parquet", schema, EVALUATED_ROWS if role == "synthetic" else None)
+        role: read_stored(folder / "in" / f"{role}.parquet", schema, None if role == "holdout" else EVALUATED_ROWS)
         for role, schema in schemas.items()
     }
+    roles = [role for role in others if role not in ("synthetic", "holdout")]
+    others |= {role: thinned(others[role], spec["seed"]) for role in roles}
     target = spec.get("target")
     matched = match(real, others, needed=[target] if target else [])
     if target:
@@ -55,7 +64,8 @@ def uploads(job: dict[str, Any], folder: Path, progress: Reporter) -> dict[str, 
     progress.step("evaluate")
     synthetic = matched.others["synthetic"]
     holdout = matched.others.get("holdout", synthetic.take(slice(0, 0)))
-    found = judged(matched.real, holdout, synthetic, spec, progress)
+    replicates = [matched.others[role] for role in roles]
+    found = judged(matched.real, holdout, synthetic, spec, progress, replicates=replicates)
     found["sections"]["validity"] |= matched.findings
     return {"evaluation": found}
 
@@ -67,6 +77,7 @@ def judged(
     spec: Mapping[str, Any],
     progress: Reporter,
     disclosed: tuple[Table, Table] | None = None,
+    replicates: Sequence[Table] = (),
 ) -> dict[str, Any]:
     """The evaluation that a spec asks for, as JSON."""
     evaluation = evaluate(
@@ -79,6 +90,8 @@ def judged(
         progress=progress,
         disclosed=disclosed,
         private=bool(spec.get("privacy") or spec.get("private")),
+        replicates=replicates,
+        combining=spec.get("combining", "simple"),
     )
     return dict(evaluation.to_json())
 
@@ -92,10 +105,12 @@ def assess(
     progress: Reporter,
     *,
     coins: tuple[str | None] | None = None,
+    replicates: Sequence[Table] = (),
 ) -> dict[str, Any]:
     """Evaluation as JSON. The split is the one made before training, so the holdout is new to the synthesizer.
 
     coins: of a private synthesizer, whose split is by a coin of each unit, the column of the units (None: rows).
+    replicates: further samples of it.
 
     A sample under conditions is compared with the real rows that meet them; of one that is balanced, real rows are left
     out until the rest has the asked shares, but copies are looked for among all.
@@ -109,7 +124,8 @@ def assess(
     every = [under(real.part(rows), spec["where"]) for rows in halves]
     train, holdout = in_shares(every, spec) if spec.get("balance") else every
     disclosed = (every[0], every[1]) if spec.get("balance") else None
-    found = judged(train, holdout, synthetic, spec, progress, disclosed)
+    replicates = [Table(synthetic.schema, table.data) for table in replicates]
+    found = judged(train, holdout, synthetic, spec, progress, disclosed, replicates)
     if spec.get("balance"):
         found["meta"]["balance"] = spec["balance"]
     return found

@@ -40,14 +40,14 @@ def read_training(
     return real, replace(options, threads=options.threads or job["threads"]), checkpoint
 
 
-def read_parts(folder: Path, schema: Any, rows: int) -> Table:
+def read_parts(folder: Path, schema: Any, rows: int, name: str = "sample") -> Table:
     """The first `rows` rows of a sample whose parts lie in `folder` as sample.parquet, sample-1.parquet, ..."""
     parts: list[pa.Table] = []
-    path = folder / "sample.parquet"
+    path = folder / f"{name}.parquet"
     while path.exists() and rows > 0:
         parts.append(read_stored(path, schema, rows).data)
         rows -= parts[-1].num_rows
-        path = folder / f"sample-{len(parts)}.parquet"
+        path = folder / f"{name}-{len(parts)}.parquet"
     return Table(schema_from_json(schema), pa.concat_tables(parts))
 
 

@@ -192,6 +192,7 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("Conditions", "; ".join(sample["where"]) or "none"),
             *_balanced(sample.get("balance"), meta),
         ]
+    out += [("Further sample", _further(table)) for table in report.get("replicates") or ()]
     if sample.get("mode") == "fast":
         out.append(("Mode", "fast: drawn by a small network distilled from the generator"))
     out.append(("Evaluated for", str(meta.get("target") or "no target")))
@@ -207,6 +208,13 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "total" in seconds:
         out.append(("Evaluation took", f"{seconds['total']:.0f} s"))
     return out
+
+
+def _further(table: Mapping[str, Any]) -> str:
+    """A sample, or an upload, whose analyses are combined with the first one's."""
+    if "name" in table:
+        return f"{table['name']} ({table['id']}), {table.get('rows') or 0:,} rows, {table['sha256']}"
+    return f"{table['row_count']:,} rows ({table['id']}), seed {table['seed']}"
 
 
 def _balanced(balance: Mapping[str, Any] | None, meta: Mapping[str, Any]) -> list[tuple[str, str]]:
