@@ -32,8 +32,8 @@ def headline(report: Report) -> list[Mapping[str, Any]]:
 
 def scorecard(report: Report) -> str:
     """One figure per line beside its bar and what it reads for real held-out rows, a bootstrap of the real rows, and
-    independent columns, and whether it passes; then what did not fit, the verdict and at most three problems, each with
-    what to try.
+    independent columns, and whether it passes; then what several samples say together, what did not fit, the
+    verdict and at most three problems, each with what to try.
     """
     rows = []
     for m in headline(report):
@@ -41,12 +41,30 @@ def scorecard(report: Report) -> str:
         values = [_number(m.get(k)) for k in ("value", "bar", "holdout", "ceiling", "floor")]
         rows.append([name, *values, _better(m), (m.get("note") or "") if m.get("value") is None else m.get("status")])
     verdict = report.sections.get("verdict") or {}
-    lines = [table(rows, HEADER), *misfits(report)]
+    lines = [table(rows, HEADER), *combined(report), *misfits(report)]
     if verdict.get("summary"):
         lines.append(str(verdict["summary"]))
     for problem in verdict.get("problems") or ():
         lines.append(f"- {problem.get('text', '')} {problem.get('try', '')}".rstrip())
     return "\n".join(lines)
+
+
+def combined(report: Report) -> list[str]:
+    """Of several samples: how the combined estimates of each analysis agree with the real ones."""
+    found: Mapping[str, Any] = report.sections.get("pooled") or {}
+    status = {
+        m.get("subject"): m.get("status") for m in report.metrics if m["name"] == "pooled_worst" and m.get("status")
+    }
+    lines = []
+    for analysis in found.get("analyses") or ():
+        rows, label = analysis.get("estimates") or (), analysis["label"]
+        words = f"{found['samples']} samples combined, {label}: "
+        if rows:
+            words += f"{sum(e['covered'] for e in rows)} of {len(rows)} intervals hold the real estimate"
+            lines.append(f"{words} ({status[label]})." if label in status else f"{words}.")
+        else:
+            lines.append(words + str(analysis.get("note") or "unavailable"))
+    return lines
 
 
 def misfits(report: Report) -> list[str]:

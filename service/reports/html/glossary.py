@@ -46,6 +46,17 @@ GLOSSARY = (
         "Difference of the synthetic from the real estimate, in standard errors of the real one.",
     ),
     (
+        "Combined estimate",
+        "Mean of an analyst's estimate over several samples of one synthesizer. Its interval allows for the draw of "
+        "the real rows and for those of the samples: for rows of a model fitted once its variance is that inside a "
+        "sample, times k/n + 1/m (k and n: rows of a sample and of the real table, m samples).",
+    ),
+    (
+        "Spread between samples",
+        "Standard deviation of an estimate over the samples. Draws of one model differ by the standard error that one "
+        "of them has; far more means that the samples come of different fits, far less that they were made alike.",
+    ),
+    (
         "S_pMSE",
         "How well a logistic regression tells synthetic from real rows (mean squared propensity score), over what the "
         "right model of the data would leave: 1 is perfect, fresh real rows read about 2, below 3 is good.",
@@ -170,6 +181,10 @@ NAMES = {
     "analysis_difference": "Mean standardised difference",
     "analysis_agreement": "Same sign and same verdict at 5%",
     "analysis_cover": "Intervals that hold the real estimate",
+    "pooled_cover": "Combined intervals that hold the real estimate",
+    "pooled_overlap": "Overlap of combined and real intervals",
+    "pooled_worst": "Furthest combined estimate, in standard errors",
+    "pooled_spread": "Spread between samples over that inside one (1: independent draws)",
     "spmse": "S_pMSE, all columns (main effects)",
     "spmse_pairs": "S_pMSE of pairs, mean",
     "k_marginal": "k-marginal score (0 to 1000)",

@@ -10,6 +10,7 @@ from service.reports.html import attacks, series
 from service.reports.html.attacked import attacked
 from service.reports.html.details import SECTIONS, details
 from service.reports.html.glossary import GLOSSARY, HOW
+from service.reports.html.pooled import pooled
 from service.reports.html.standing import excess, views, worst_first
 from service.reports.html.training import training
 
@@ -17,7 +18,7 @@ DRAWN = 100
 """Columns with a chart, the worst; others are listed, so that the page of a wide table stays below 3 MB."""
 LISTED = 2_000
 """Pairs in the page's table; the JSON form has all."""
-PARTS = ("detection", "analyses", "propensity", "disclosure", "sdmetrics")
+PARTS = ("detection", "utility", "analyses", "pooled", "propensity", "disclosure", "sdmetrics")
 
 
 GROUPS = (
@@ -93,6 +94,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "betraying": [{"subject": c["column"], "value": c["auc_alone"]} for c in detection.get("columns") or []],
         "utility": sections.get("utility"),
         "analyses": sections.get("analyses"),
+        "pooled": pooled(sections.get("pooled")),
         "propensity": sections.get("propensity"),
         "disclosure": sections.get("disclosure") or {},
         "of": {part: worst_first([m for m in seen if m["section"] == part]) for part in PARTS},
