@@ -4,7 +4,7 @@ steps serve `populace evaluate`, `compare` and `tune`, too."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +13,7 @@ from populace.client import Client
 from populace.console import say, size
 from populace.errors import ApiError
 from populace.records import Dataset, Job, Report
+from populace.resources.jobs import SEEDS
 
 CANCEL_SECONDS = 15.0
 
@@ -21,7 +22,8 @@ CANCEL_SECONDS = 15.0
 class Order:
     """What is asked for. None: the service's default. schema: overrides, or a whole schema if it has a version.
     evaluation: options of the evaluation. search: how to search training options first (trials, max_time, objective).
-    privacy: of the job; budget: that is set for it before (resources.budgets).
+    privacy: of the job; budget: that is set for it before (resources.budgets). samples: how many are drawn;
+    combine: and evaluated together.
     """
 
     source: Path
@@ -38,17 +40,24 @@ class Order:
     mode: str | None = None
     privacy: Mapping[str, Any] | None = None
     budget: Mapping[str, Any] | None = None
+    samples: int = 1
+    combine: bool = True
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """seconds: wall clock by stage. tuning: the job that searched training options, if one was asked for."""
+    """seconds: wall clock by stage. tuning: the job that searched training options, if one was asked for. sample_ids,
+    files: of all samples, the one that the job drew first. combined: the report of all, which is internal under
+    differential privacy, beside `report`; else it is `report`."""
 
     dataset: Dataset
     job: Job
     report: Report
     seconds: Mapping[str, float]
     tuning: Job | None = None
+    sample_ids: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    combined: Report | None = None
 
     @property
     def sample_id(self) -> str:
@@ -56,7 +65,8 @@ class Outcome:
 
 
 def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | None) -> Outcome:
-    """Run `order` and write the sample to `output` and the page to `report`.
+    """Run `order` and write the sample to `output` and the page to `report`. Several samples go to files of that name
+    with their numbers (made-1.csv, made-2.csv, ...), and the report combines them.
 
     An interrupt cancels the running job and waits for that before it goes on up. Raises ApiError, OSError.
     """
@@ -83,16 +93,53 @@ def run(client: Client, order: Order, output: Path | IO[bytes], report: Path | N
         privacy=order.privacy,
     )
     job = wait(client, job.id)
-    worked = time.monotonic()
-    client.samples.download(str(job.result["sample_id"]), output)
     found = client.reports.get(str(job.result["report_id"]))
+    ids = [str(job.result["sample_id"]), *_drawn(client, order, job)]
+    combined = _combined(client, order, ids)
+    found = found if combined is None or order.privacy is not None else combined
+    worked = time.monotonic()
+    files = [output] if len(ids) == 1 else [numbered(Path(str(output)), i) for i, _ in enumerate(ids, 1)]
+    for id, file in zip(ids, files, strict=True):
+        client.samples.download(id, file)
     if report is not None:
         client.reports.download(found.id, report)
     ended = time.monotonic()
     seconds = {"profile": profiled - began, "job": worked - tuned, "download": ended - worked, "all": ended - began}
     if tuning is not None:
         seconds["tune"] = tuned - profiled
-    return Outcome(dataset, job, found, {k: round(v, 2) for k, v in seconds.items()}, tuning)
+    paths = tuple(file for file in files if isinstance(file, Path))
+    rounded = {k: round(v, 2) for k, v in seconds.items()}
+    return Outcome(dataset, job, found, rounded, tuning, tuple(ids), paths, combined)
+
+
+def numbered(file: Path, number: int) -> Path:
+    """made.csv.gz -> made-2.csv.gz"""
+    stem, dot, endings = file.name.partition(".")
+    return file.with_name(f"{stem}-{number}{dot}{endings}")
+
+
+def _drawn(client: Client, order: Order, job: Job) -> list[str]:
+    """Samples beside the job's own, drawn alike by the seeds that follow its seed."""
+    if order.samples < 2:
+        return []
+    say(f"Drawing {order.samples - 1} more samples")
+    first = client.samples.get(str(job.result["sample_id"]))
+    how: dict[str, Any] = {"where": order.where, "balance": order.balance, "mode": order.mode}
+    jobs = client.jobs.samples(
+        first.synthesizer_id, first.row_count, order.samples - 1, **how, seed=(first.seed + 1) % SEEDS
+    )
+    return [str(wait(client, drawn.id).result["sample_id"]) for drawn in jobs]
+
+
+def _combined(client: Client, order: Order, ids: Sequence[str]) -> Report | None:
+    """The report of several samples: of the first, with the analyses of all. It is computed on real rows, and so of the
+    internal edition under differential privacy."""
+    if len(ids) < 2 or not order.combine:
+        return None
+    say("Evaluating them together")
+    job = wait(client, client.jobs.evaluate(ids[0], replicates=ids[1:]).id)
+    edition = None if order.privacy is None else "internal"
+    return client.reports.get(str(job.result["report_id"]), edition=edition)
 
 
 def uploaded(client: Client, source: Path, schema: Mapping[str, Any] | None = None) -> Dataset:

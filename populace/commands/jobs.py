@@ -32,7 +32,7 @@ from populace.commands.private import (
     RowsPerUnit,
     UnitColumn,
 )
-from populace.commands.replicates import Combining, check_combining
+from populace.commands.replicates import Combining, Samples, check_combining
 from populace.console import emit, emit_json, say, say_warnings
 
 if TYPE_CHECKING:
@@ -149,20 +149,24 @@ def sample(
     where: Where = None,
     balance: Balance = None,
     fast: Fast = False,
+    samples: Samples = None,
     seed: Seed = None,
     wait: Wait = True,
     url: Url = None,
     key: ApiKey = None,
     json: AsJson = False,
 ) -> None:
-    """More rows from a trained synthesizer, without training again; prints the job's id.
+    """More rows from a trained synthesizer, without training again; prints the job's id, or each job's.
 
     Example: populace jobs sample SYNTHESIZER --rows 10000 --where "age>=65" --where "sex=Female"
     """
     with connect(url, key) as client:
-        mode = "fast" if fast else None
-        job = client.jobs.sample(synthesizer, rows, where=where or (), balance=balance, mode=mode, seed=seed)
-        _ordered(client, job, wait, json)
+        how: dict[str, Any] = {"where": where or (), "balance": balance, "mode": "fast" if fast else None, "seed": seed}
+        if samples is None:
+            _ordered(client, client.jobs.sample(synthesizer, rows, **how), wait, json)
+            return
+        for job in client.jobs.samples(synthesizer, rows, samples, **how):
+            _ordered(client, job, wait, json)
 
 
 @app.command()

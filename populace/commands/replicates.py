@@ -27,6 +27,12 @@ Combining = Annotated[
         show_default=False,
     ),
 ]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        help="Draw so many samples, alike but for their seeds: SEED, SEED + 1, ...", min=1, max=MOST, show_default=False
+    ),
+]
 
 
 def check_combining(combining: str | None, replicates: Sequence[Any] | None) -> None:

@@ -38,6 +38,7 @@ from populace.commands.private import (
     UnitColumn,
     budget_for,
 )
+from populace.commands.replicates import Samples
 from populace.commands.samples import check_ending
 from populace.commands.tuning import Objective, show_trials
 from populace.console import emit_json, say, say_warnings
@@ -60,6 +61,7 @@ def synth(
     where: Where = None,
     balance: Balance = None,
     fast: Fast = False,
+    samples: Samples = None,
     seed: Seed = None,
     holdout: Holdout = None,
     report: Annotated[
@@ -109,12 +111,17 @@ def synth(
 
       populace synth census.csv --balance "income:<=50K=0.5,>50K=0.5" --max-time 10m --output balanced.csv
 
+      populace synth census.csv --samples 5 --analyses models.json --output made.csv --report report.html
+
       populace synth census.csv --epsilon 1 --schema public.json --output private.csv
     """
     if output is not None:
         check_ending(output)
     elif json:
         raise typer.BadParameter("needs --output: standard output cannot hold both.", param_hint="--json")
+    several = samples is not None and samples > 1
+    if several and output is None:
+        raise typer.BadParameter("needs --output: each sample is a file of its own.", param_hint="--samples")
     check_folders(output, report, internal_report)
     options = training_options(option, options_file, max_time, model)
     search = {"trials": tune, "objective": objective, "max_time": seconds(tune_time, "--tune-time")}
@@ -143,6 +150,7 @@ def synth(
     order = Order(source, rows, target, tuple(where or ()), seed, holdout, options, overrides)
     order = replace(order, search=search if tune else None, balance=balance, mode="fast" if fast else None)
     order = replace(order, evaluation=evaluation)
+    order = replace(order, samples=samples or 1, combine=privacy is None or internal_report is not None)
     if privacy is not None:
         order = replace(order, privacy=privacy, budget=budget_for(privacy, rows_at_most))
     sink: Path | IO[bytes] = output or sys.stdout.buffer
@@ -154,22 +162,26 @@ def synth(
     ):
         outcome = run(client, order, sink, report)
         if internal_report is not None:
-            client.reports.download(outcome.report.id, internal_report, edition="internal")
+            whole = outcome.combined or outcome.report
+            client.reports.download(whole.id, internal_report, edition="internal")
         sample = client.samples.get(outcome.sample_id)
     if outcome.tuning is not None:
         show_trials(outcome.tuning.result)
-    say(f"{sample.row_count:,} rows in {outcome.seconds['all']:.0f} s")
+    each = f"{len(outcome.files)} samples of " if several else ""
+    say(f"{each}{sample.row_count:,} rows in {outcome.seconds['all']:.0f} s")
     say_warnings(outcome.job.result)
     for line in scorecard(outcome.report).splitlines():
         say(line)
-    written = (("Synthetic table", output), ("Report", report), ("Internal report, not for release", internal_report))
-    for what, file in written:
+    tables = [("Synthetic table", file) for file in outcome.files]
+    pages = (("Report", report), ("Internal report, not for release", internal_report))
+    for what, file in (*tables, *pages):
         if file is not None:
             say(f"{what}: {file}")
     if json:
         emit_json(
             {
-                "output": str(output),
+                "output": str(outcome.files[0]),
+                "outputs": [str(file) for file in outcome.files],
                 "report": None if report is None else str(report),
                 "home": str(folder) if keep or home else None,
                 "rows": sample.row_count,

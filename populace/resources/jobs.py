@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from populace.records import Event, Job
 from populace.resources.base import Resource, given
 from populace.transport import Transport
 
+SEEDS = 2**32
 REFRESH_SECONDS = 0.5
 SILENCE_SECONDS = 90.0
 """An event stream that says nothing for so long, not even a heartbeat, is given up for polling."""
@@ -98,6 +100,25 @@ class Jobs(Resource[Job]):
             seed=seed,
         )
         return self.create(spec, idempotency_key=idempotency_key)
+
+    def samples(
+        self,
+        synthesizer_id: str,
+        rows: int,
+        count: int,
+        *,
+        where: Sequence[str] = (),
+        balance: str | Mapping[str, Any] | None = None,
+        mode: str | None = None,
+        seed: int | None = None,
+    ) -> list[Job]:
+        """`count` samples drawn alike, each by a job of its own: with `seed` (None: a chance one), seed + 1, ...
+
+        `evaluate` combines what analyses say of them. Other arguments: as in `sample`.
+        """
+        first = secrets.randbelow(SEEDS) if seed is None else seed
+        how: dict[str, Any] = {"where": where, "balance": balance, "mode": mode}
+        return [self.sample(synthesizer_id, rows, **how, seed=(first + i) % SEEDS) for i in range(count)]
 
     def impute(
         self,
