@@ -1,11 +1,13 @@
 """Are the bars fair? Fresh real rows should pass every one, independent columns and a copy of the training rows not.
 
     python -m bench.calibration --table census [--rows 2000] [--repetitions 40] [--parts fidelity ...] [--data DIR]
+                                [--replicates 4]
 
 Each repetition splits the table anew into training rows, holdout and fresh rows, so many each, and evaluates the fresh
-rows as if they were a sample. Prints every figure that missed its bar and the share of repetitions without any; then
-the verdict on independent columns, and on the training rows themselves. Exit status 1 if fewer than 95% of the
-repetitions pass, if independent columns pass, or if no disclosure figure fails for the copy.
+rows as if they were a sample (with `--replicates`, beside so many further tables of fresh rows). Prints every figure
+that missed its bar and the share of repetitions without any; then the verdict on independent columns, and on the
+training rows themselves. Exit status 1 if fewer than 95% of the repetitions pass, if independent columns pass, or if no
+disclosure figure fails for the copy.
 """
 
 from __future__ import annotations
@@ -37,10 +39,12 @@ def failed(found: Evaluation) -> list[Metric]:
     return [m for m in found.metrics if m.status == "fail"]
 
 
-def fresh(table: Callable[[pd.DataFrame], Table], frame: pd.DataFrame, rows: int, seed: int) -> list[Table]:
-    """Training rows, holdout and fresh rows."""
+def fresh(
+    table: Callable[[pd.DataFrame], Table], frame: pd.DataFrame, rows: int, seed: int, more: int = 0
+) -> list[Table]:
+    """Training rows, holdout and fresh rows, and so many more tables of these."""
     order = np.random.default_rng(seed).permutation(len(frame))
-    return [table(frame.iloc[order[i * rows : (i + 1) * rows]].reset_index(drop=True)) for i in range(3)]
+    return [table(frame.iloc[order[i * rows : (i + 1) * rows]].reset_index(drop=True)) for i in range(3 + more)]
 
 
 def apart(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -60,18 +64,21 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=2_000)
     parser.add_argument("--repetitions", type=int, default=40)
     parser.add_argument("--parts", nargs="+", default=[], help="of the evaluation; all")
+    parser.add_argument("--replicates", type=int, default=0)
     parser.add_argument("--data", type=Path, default=os.environ.get("POPULACE_BENCH_DATA"))
     given = parser.parse_args()
     only(given.parts)
     split = load(given.table, Path(given.data) if given.data else None)
     frame = pd.concat([split.train, split.test], ignore_index=True)
-    rows, table = min(given.rows, len(frame) // 3), reader(frame)
+    more = given.replicates
+    rows, table = min(given.rows, len(frame) // (3 + more)), reader(frame)
     options = EvaluationOptions()
     passed, wrong = 0, Counter[str]()
     began = time.process_time()
     for seed in range(given.repetitions):
-        real, holdout, made = fresh(table, frame, rows, seed)
-        found = evaluation.evaluate(real, holdout, made, target=split.target, seed=seed, options=options)
+        real, holdout, made, *further = fresh(table, frame, rows, seed, more)
+        how = {"target": split.target, "seed": seed, "options": options, "replicates": further}
+        found = evaluation.evaluate(real, holdout, made, **how)
         missed = failed(found)
         passed += not missed
         wrong.update(m.name for m in missed)
@@ -84,8 +91,9 @@ def main() -> int:
         f"repetitions ({share:.0%}); missed: {dict(wrong) or 'none'}; {time.process_time() - began:.0f} s of CPU"
     )
     real, holdout, _ = fresh(table, frame, rows, 0)
-    columns = table(apart(frame, 0).head(rows))
-    independent = evaluation.evaluate(real, holdout, columns, target=split.target, options=options)
+    columns, *further = (table(apart(frame, i).head(rows)) for i in range(1 + more))
+    how = {"target": split.target, "options": options, "replicates": further}
+    independent = evaluation.evaluate(real, holdout, columns, **how)
     print("independent columns:", independent.sections["verdict"]["summary"])
     copy = evaluation.evaluate(real, holdout, replace(real), target=split.target, options=options)
     leaks = sorted({m.name for m in failed(copy) if m.section == "disclosure"})

@@ -46,6 +46,7 @@ OPENINGS = (
     "An",
     "Categories",
     "Combinations",
+    "Combined",
     "Membership",
     "Predicting",
     "Rows",

@@ -73,7 +73,8 @@ def add(
 
 def combines(id: str) -> ColumnElement[bool]:
     """Of jobs: that the sample or dataset is one whose analyses the job combines."""
-    return Job.spec["replicates"].as_string().contains(f'"{id}"', autoescape=True)
+    named: ColumnElement[bool] = Job.spec["replicates"].as_string().contains(f'"{id}"', autoescape=True)
+    return named
 
 
 def combined(id: str) -> ColumnElement[bool]:

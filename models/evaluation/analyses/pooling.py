@@ -122,18 +122,19 @@ def measured(p: Pooled, rng: np.random.Generator) -> list[Metric]:
 
 def expected(p: Pooled, rng: np.random.Generator) -> Expected:
     """Were each sample a table of fresh real rows, real and mean estimate would differ by V (1 + 1 / (m ratio)), for V
-    the variance of the real one: what the combined intervals would read, simulated. Of counts: multinomial draws."""
+    the variance of the real one: what the combined intervals would read, simulated. Of counts: multinomial draws by
+    the shares of all tables together, as a rare cell may be absent from one."""
     if p.counted:
         gaps, errors, first, second = _counts(p, rng)
     else:
         size = (overlap.DRAWS, len(p.names))
         if p.correlation is None:
-            degrees = (p.real.counts - 1).clip(1)
+            degrees = (np.minimum(p.real.counts, p.m * p.counts) - 1).clip(1)
             draws = np.abs(rng.standard_normal(size)) / np.sqrt(rng.chisquare(degrees, size) / degrees)
         else:
             values, vectors = np.linalg.eigh(p.correlation)
             draws = np.abs(rng.standard_normal(size) @ (vectors * np.sqrt(values.clip(0))).T)
-        errors = np.sqrt(p.real.variances * (1 + 1 / (p.m * p.ratio)))
+        errors = p.errors
         gaps, first, second = draws * errors, p.real_reach, p.reach
     shared = overlaps(gaps, first, second).mean(axis=1)
     cover = (gaps <= second).mean(axis=1)
@@ -152,7 +153,7 @@ def expected(p: Pooled, rng: np.random.Generator) -> Expected:
 def _counts(p: Pooled, rng: np.random.Generator) -> tuple[Floats, Floats, Floats, Floats]:
     """(draws, p) each: gaps of shares, their standard errors, and reaches of the real and the combined intervals."""
     n, k = p.real.rows, max(round(p.real.rows * p.ratio), 1)
-    share = p.real.counts / max(n, 1)
+    share = (p.real.counts + p.m * p.counts) / (n + p.m * k)
     rest = max(0.0, 1.0 - float(share.sum()))
     whole = np.append(share, rest) / (share.sum() + rest)
     draws = min(overlap.DRAWS, MOST_DRAWN // len(whole))

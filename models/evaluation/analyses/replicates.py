@@ -14,7 +14,7 @@ from models.evaluation.analyses.compared import worthwhile
 from models.evaluation.analyses.design import Design
 from models.evaluation.analyses.overlap import Z
 from models.evaluation.analyses.regression import fit_glm
-from models.evaluation.analyses.requests import Analysis, Regression, analyses_from_json, check_analyses
+from models.evaluation.analyses.requests import Analysis, CrossTable, Regression, analyses_from_json, check_analyses
 from models.evaluation.analyses.tables import FEWEST, FEWEST_OF, Cells, Layout
 from models.evaluation.matrix import Floats, Matrix, read_matrix
 from models.evaluation.result import clean, finite
@@ -44,6 +44,7 @@ class Pooled:
     """One analysis over m samples; arrays (p,) over the estimates that all samples give.
 
     within, between: mean variance inside a sample, and variance of the estimates between samples (NaN of one sample).
+    counts: mean rows of a sample behind each.
     ratio: rows of a sample over those of the real table. correlation: of the real estimates, None for cells of a table;
     counted: the cells are counts or shares of all rows. scale: what a share is multiplied by.
     """
@@ -56,6 +57,7 @@ class Pooled:
     combined: Combined = field(default_factory=lambda: Combined(*(np.empty(0) for _ in range(5))))
     within: Floats = field(default_factory=lambda: np.empty(0))
     between: Floats = field(default_factory=lambda: np.empty(0))
+    counts: Floats = field(default_factory=lambda: np.empty(0))
     ratio: float = 1.0
     correlation: Floats | None = None
     counted: bool = False
@@ -83,10 +85,19 @@ class Pooled:
         return ((c.low <= self.real.estimates) & (self.real.estimates <= c.high)).astype(float)
 
     @property
+    def errors(self) -> Floats:
+        """Standard errors of the difference of combined and real estimates, were the samples fresh real rows. The
+        variance is that of real or synthetic rows, whichever is larger: one table alone may lack the rows that carry
+        it."""
+        if self.counted:
+            return np.asarray(np.sqrt(self.real.variances + self.within / self.m))
+        largest = np.maximum(self.real.variances, self.ratio * self.within)
+        return np.asarray(np.sqrt(largest * (1 + 1 / (self.m * self.ratio))))
+
+    @property
     def z(self) -> Floats:
-        """Distance of the combined from the real estimate, in standard errors of the difference of fresh samples."""
-        error = np.sqrt(self.real.variances + self.within / self.m)
-        return np.asarray(np.abs(self.combined.estimates - self.real.estimates) / error)
+        """Distance of the combined from the real estimate, in these."""
+        return np.asarray(np.abs(self.combined.estimates - self.real.estimates) / self.errors)
 
 
 def overlaps(gaps: Floats, first: Floats, second: Floats) -> Floats:
@@ -197,7 +208,7 @@ def _regression(analysis: Regression, real: Matrix) -> _Question:
     return _Question(analysis, names, own, ask, correlation)
 
 
-def _table(analysis: Any, real: Matrix) -> _Question:
+def _table(analysis: CrossTable, real: Matrix) -> _Question:
     layout = Layout.fit(analysis, real)
 
     def ask(table: Matrix) -> Read:
@@ -220,8 +231,8 @@ def _pooled(question: _Question, found: Sequence[Read | str], m: int, kind: str)
     sound, counted = good[0], False
     if not isinstance(analysis, Regression):
         counted = analysis.of is None
-        usual = Cells(*(np.mean([getattr(r, n) for r in each], axis=0) for n in ("estimates", "variances", "counts")),
-                      rows=each[0].rows)  # fmt: skip
+        q, u, counts = (np.mean([getattr(r, n) for r in each], axis=0) for n in ("estimates", "variances", "counts"))
+        usual = Cells(q, np.sqrt(u), counts, each[0].rows)
         own = Cells(real.estimates, np.sqrt(real.variances), real.counts, real.rows)
         sound = sound & worthwhile(own, usual, counted)
     kept = np.logical_and.reduce([sound, *good[1:]])
@@ -244,6 +255,7 @@ def _pooled(question: _Question, found: Sequence[Read | str], m: int, kind: str)
         combine(q, u, m, kind, ratio=ratio),
         u.mean(axis=0),
         q.var(axis=0, ddof=1) if m > 1 else np.full(q.shape[1], np.nan),
+        np.mean([r.counts[kept] for r in each], axis=0),
         ratio,
         correlation,
         counted,
@@ -262,7 +274,7 @@ def entry(p: Pooled, most: int | None = None) -> dict[str, Any]:
         "all": len(p.names),
     }
     c, overlap, covered = p.combined, p.overlap, p.covered
-    order = np.lexsort((-p.z, overlap))[:most] if len(p.names) else []
+    order: list[int] = np.lexsort((-p.z, overlap))[:most].tolist() if len(p.names) else []
     told["estimates"] = [
         {
             "name": p.names[i],
