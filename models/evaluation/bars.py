@@ -15,7 +15,7 @@ from models.evaluation.result import Metric
 
 CHANCE = 0.01
 """Chance that any of all figures misses its bar where the sample is as good as fresh real rows."""
-SLACK = {"columns": 0.01, "pairs": 0.01}
+SLACK = {"columns": 0.01, "pairs": 0.01, "weights": 0.01}
 """By section: a distance of so much more than chance makes on average passes, however many rows there are."""
 MARGIN = 1.1
 """A figure may exceed what real rows are expected to read by a tenth: the expectation is drawn from few rows itself."""

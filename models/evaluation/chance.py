@@ -42,7 +42,7 @@ SECTIONS = {
     "dates": "dates",
     "text_missing": "texts",
     "identifier_repeats": "texts",
-    "weighted_shape": "weights",
+    "weighted_group": "weights",
     "weighted_mean": "weights",
 }
 """The section of each kind of finding."""

@@ -14,9 +14,9 @@ from models.evaluation.marginals import Errors, column_errors, trend_errors, tup
 from models.evaluation.matrix import Cells, Matrix, bootstrap, independent, sample
 from models.evaluation.nulls import share_moments
 from models.evaluation.result import Metric, finite
+from models.evaluation.subjects import WORST, metrics_of, worst_of
 from models.evaluation.twoway import two_way
-
-WORST = 20
+from models.evaluation.weighted import Looked, weighted
 
 
 def fidelity(context: Context) -> Part:
@@ -43,28 +43,31 @@ def fidelity(context: Context) -> Part:
     trend_cells = Cells.fit(real, options.trend_bins)
     metrics: list[Metric] = []
     shape = column_errors(compared)
-    metrics += _metrics("shape", "columns", shape, order, context.names, note, "column")
+    metrics += metrics_of("shape", "columns", shape, order, context.names, note, "column")
     metrics += _missing(compared, order, note)
     context.progress.check()
     trend = trend_errors(compared, trend_cells, pairs)
     subjects = [joined(*(context.names[j] for j in p)) for p in pairs]
-    metrics += _metrics("trend", "pairs", trend, order, subjects, note, "pair")
+    metrics += metrics_of("trend", "pairs", trend, order, subjects, note, "pair")
     context.progress.check()
     tvd2 = tuple_errors(codes, cells.sizes, pairs)
-    metrics += _metrics("tvd2", "pairs", tvd2, order, [], note, "pair", len(pairs))
+    metrics += metrics_of("tvd2", "pairs", tvd2, order, [], note, "pair", len(pairs))
     context.progress.check()
     tvd3 = tuple_errors(codes, cells.sizes, triples)
-    metrics += _metrics("tvd3", "pairs", tvd3, order, [], note, "triple", len(triples))
+    metrics += metrics_of("tvd3", "pairs", tvd3, order, [], note, "triple", len(triples))
     sections: dict[str, Any] = {
         "pairs": _pairs_section(context, order, pairs, trend, tvd2),
-        "triples": _worst(context, order, triples, tvd3),
+        "triples": worst_of(context, order, triples, tvd3),
     }
     furthest = np.argsort(-trend.by_table[0], kind="stable")[:WORST]
     sections["pairs"]["tables"] = two_way(real, tables["synthetic"], [pairs[k] for k in furthest])
     sizes = {"fidelity_rows": rows, "fidelity_real_rows": len(real), "pairs": len(pairs), "triples": len(triples)}
     if "holdout" in tables:
         sizes["fidelity_holdout_rows"] = len(tables["holdout"])
-    return Part(metrics, sections, sizes)
+    context.progress.check()
+    alike = {"real": real, **{k: t for k, t in tables.items() if k != "matched"}}
+    more = weighted(Looked(context, alike, cells, note), pairs, triples)
+    return Part([*metrics, *more.metrics], {**sections, **more.sections}, sizes)
 
 
 def _note(context: Context, rows: int, tables: dict[str, Matrix]) -> str:
@@ -91,44 +94,6 @@ def _triples(columns: int, most: int, rng: np.random.Generator) -> list[tuple[in
     while len(found) < most:
         found.add(tuple(sorted(rng.choice(columns, 3, replace=False).tolist())))
     return sorted(found)
-
-
-def _metrics(
-    name: str,
-    section: str,
-    errors: Errors,
-    order: list[str],
-    subjects: list[str],
-    note: str,
-    of: str,
-    count: int | None = None,
-) -> list[Metric]:
-    """The mean over subjects with its interval, then one metric per subject."""
-    at = {t: i for i, t in enumerate(order)}
-    count = len(subjects) if count is None else count
-    if not count:
-        return [Metric(name, None, section, goal=0.0, note=f"There is no {of} of modelled columns.")]
-
-    def read(table: str, k: int | None) -> float | None:
-        if table not in at:
-            return None
-        return finite(errors.mean(at[table]) if k is None else float(errors.by_table[at[table], k]))
-
-    def one(subject: str, k: int | None, low: float | None, high: float | None, note: str) -> Metric:
-        value, ceiling, holdout, floor = (read(t, k) for t in ("synthetic", "ceiling", "holdout", "floor"))
-        usual = errors.chance.mean(axis=1) if k is None else errors.chance[:, k]
-        mean, spread = finite(float(usual[0])), finite(float(usual[1]))
-        return Metric(
-            name, value, section, subject, ceiling, holdout, floor, low, high,
-            goal=0.0, note=note, expected=mean, spread=spread,
-        )  # fmt: skip
-
-    matched = read("matched", None)
-    whole = f"Mean over {count:,} {of}(s); {note}"
-    if matched is not None:
-        whole += f" The sample at the holdout's size reads {matched:.4f}."
-    each = (one(s, k, *errors.interval(k), note) for k, s in enumerate(subjects))
-    return [one("", None, *errors.interval(), whole), *each]
 
 
 def _missing(compared: list[Matrix], order: list[str], note: str) -> list[Metric]:
@@ -159,20 +124,6 @@ def _missing(compared: list[Matrix], order: list[str], note: str) -> list[Metric
     return [whole, *(one(names[j], [j], note) for j in chosen)]
 
 
-def _worst(
-    context: Context, order: list[str], combinations: list[tuple[int, ...]], errors: Errors
-) -> list[dict[str, Any]]:
-    """Combinations of columns with the largest error, worst first."""
-    ranked = np.argsort(-errors.by_table[0], kind="stable")[:WORST]
-    return [
-        {
-            "columns": [context.names[j] for j in combinations[k]],
-            **{t: float(errors.by_table[i, k]) for i, t in enumerate(order) if t != "matched"},
-        }
-        for k in ranked
-    ]
-
-
 def _pairs_section(
     context: Context, order: list[str], pairs: list[tuple[int, ...]], trend: Errors, tvd2: Errors
 ) -> dict[str, Any]:
@@ -183,6 +134,6 @@ def _pairs_section(
         "second": [p[1] for p in pairs],
         "trend": {t: trend.by_table[i] for i, t in enumerate(order) if t != "matched"},
         "tvd2": {t: tvd2.by_table[i] for i, t in enumerate(order) if t != "matched"},
-        "worst": _worst(context, order, pairs, trend),
+        "worst": worst_of(context, order, pairs, trend),
         "complete": len(pairs) == len(context.names) * (len(context.names) - 1) // 2,
     }

@@ -1,18 +1,20 @@
 """Distances between the marginals of the real table and of others: columns, pairs and triples.
 
 Every distance is an error in [0, 1]. All tables are counted in one pass per combination; a delete-a-group jackknife
-over the first table's rows (Efron and Tibshirani 1993, section 11.5, with groups) gives its standard error.
+over the first table's rows (Efron and Tibshirani 1993, section 11.5, with groups) gives its standard error. With a
+`Weighing` every row counts with its survey weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.evaluation.matrix import Cells, Floats, Ints, Matrix
 from models.evaluation.nulls import correlation_moments, kolmogorov_moments, variation_moments
+from models.evaluation.weighing import Weighing, worth
 
 GROUPS = 10
 """Jackknife groups: enough for an interval, few enough to cost one extra count."""
@@ -70,28 +72,40 @@ def shares(counts: Floats) -> Floats:
     return np.asarray(counts / np.where(total > 0, total, 1))
 
 
-def _count(cells: Ints, size: int) -> Floats:
-    return np.bincount(cells, minlength=size).astype(np.float64)
+def _count(cells: Ints, size: int, w: Floats | None = None) -> Floats:
+    return np.bincount(cells, w, minlength=size).astype(np.float64)
 
 
-def _leave_out(cells: Ints, groups: Ints, size: int) -> Floats:
+def _leave_out(cells: Ints, groups: Ints, size: int, w: Floats | None = None) -> Floats:
     """Counts without each group in turn, (GROUPS, size)."""
-    per_group = np.bincount(groups * size + cells, minlength=GROUPS * size).reshape(GROUPS, size).astype(np.float64)
+    per_group = _count(groups * size + cells, GROUPS * size, w).reshape(GROUPS, size)
     return np.asarray(per_group.sum(axis=0) - per_group)
 
 
-def compare(tables: Sequence[Ints], size: int) -> tuple[Floats, Floats, tuple[float, float]]:
+def compare(
+    tables: Sequence[Ints], size: int, weighing: Weighing | None = None
+) -> tuple[Floats, Floats, tuple[float, float]]:
     """Cells (N,) of the real table, then of others -> total variation (tables - 1,), and of the first its jackknife
     (GROUPS,) and what chance makes of it."""
     if size > DENSE_CELLS:
         _, flat = np.unique(np.concatenate(tables), return_inverse=True)
         tables = np.split(flat, np.cumsum([len(t) for t in tables])[:-1])
         size = int(flat.max()) + 1 if len(flat) else 0
-    counts = [_count(t, size) for t in tables]
+    own = weighing.by_table if weighing else [None] * len(tables)
+    counts = [_count(t, size, w) for t, w in zip(tables, own, strict=True)]
     real = shares(counts[0])
     distances = [float(total_variation(real, shares(c))) for c in counts[1:]]
-    left = shares(_leave_out(tables[1], groups_of(len(tables[1])), size))
-    return np.array(distances), total_variation(real, left), variation_moments(counts[0], counts[1])
+    left = shares(_leave_out(tables[1], groups_of(len(tables[1])), size, own[1]))
+    if weighing:
+        usual = weighing.variation_moments(tables[0], tables[1], size)
+    else:
+        usual = variation_moments(counts[0], counts[1])
+    return np.array(distances), total_variation(real, left), usual
+
+
+def rows_of(tables: Sequence[Sized], weighing: Weighing | None) -> int:
+    """Rows of the first table that is compared; with weights, those of equal weight that they are worth."""
+    return len(tables[1]) if weighing is None else int(worth(weighing.by_table[1]))
 
 
 def column_errors(tables: Sequence[Matrix]) -> Errors:
@@ -128,7 +142,12 @@ def column_errors(tables: Sequence[Matrix]) -> Errors:
     return Errors(np.array(by_table).T, np.array(jackknife).T, np.array(chance).T, len(tables[1]))
 
 
-def tuple_errors(tables: Sequence[Ints], sizes: Sequence[int], combinations: Sequence[tuple[int, ...]]) -> Errors:
+def tuple_errors(
+    tables: Sequence[Ints],
+    sizes: Sequence[int],
+    combinations: Sequence[tuple[int, ...]],
+    weighing: Weighing | None = None,
+) -> Errors:
     """Total variation over the joint cells of each combination of columns. tables: cells (N, D), the real one first."""
     by_table = np.zeros((len(tables) - 1, len(combinations)))
     jackknife, chance = np.zeros((GROUPS, len(combinations))), np.zeros((2, len(combinations)))
@@ -137,11 +156,13 @@ def tuple_errors(tables: Sequence[Ints], sizes: Sequence[int], combinations: Seq
         for j in columns:
             size *= max(sizes[j], 1)
             keys = [k * sizes[j] + t[:, j] for k, t in zip(keys, tables, strict=True)]
-        by_table[:, i], jackknife[:, i], chance[:, i] = compare(keys, size)
-    return Errors(by_table, jackknife, chance, len(tables[1]))
+        by_table[:, i], jackknife[:, i], chance[:, i] = compare(keys, size, weighing)
+    return Errors(by_table, jackknife, chance, rows_of(tables, weighing))
 
 
-def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[int, ...]]) -> Errors:
+def trend_errors(
+    tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[int, ...]], weighing: Weighing | None = None
+) -> Errors:
     """Trend of each pair: half the difference of Pearson's correlation for two numbers, total variation of the
     contingency table otherwise (1 - CorrelationSimilarity and 1 - ContingencySimilarity of SDMetrics; numbers in the
     bins of `cells`, which are quantiles of the real table and not, as in SDMetrics, each table's own)."""
@@ -151,7 +172,7 @@ def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[i
     by_table, jackknife = np.zeros((len(tables) - 1, len(pairs))), np.zeros((GROUPS, len(pairs)))
     chance = np.zeros((2, len(pairs)))
     mixed = [p for p, numbers in zip(pairs, both, strict=True) if not numbers]
-    got = tuple_errors([cells.codes(t) for t in tables], cells.sizes, mixed)
+    got = tuple_errors([cells.codes(t) for t in tables], cells.sizes, mixed, weighing)
     by_table[:, ~both], jackknife[:, ~both], chance[:, ~both] = got.by_table, got.jackknife, got.chance
     if both.any():
         chosen = np.flatnonzero(is_number)
@@ -159,20 +180,27 @@ def trend_errors(tables: Sequence[Matrix], cells: Cells, pairs: Sequence[tuple[i
         at = tuple(np.array([[place[a], place[b]] for (a, b), numbers in zip(pairs, both, strict=True) if numbers]).T)
         center, scale = _scaling(tables[0].values[:, chosen])
         scaled = [(t.values[:, chosen] - center) / scale for t in tables]
-        moments = [_moments(x) for x in scaled]
+        own = weighing.by_table if weighing else [None] * len(tables)
+        moments = [_moments(x, w) for x, w in zip(scaled, own, strict=True)]
         real = _correlations(moments[0])[at]
         for t, moment in enumerate(moments[1:]):
             by_table[t, both] = _difference(real, _correlations(moment)[at])
         groups = groups_of(len(scaled[1]))
         for g in range(GROUPS):
-            part = _correlations(moments[1] - _moments(scaled[1][groups == g]))[at]
+            w = own[1]
+            out = _moments(scaled[1][groups == g], None if w is None else w[groups == g])
+            part = _correlations(moments[1] - out)[at]
             jackknife[g, both] = _difference(real, part)
         pooled = np.concatenate(scaled[:2])
         rows = (moments[0][0][at], moments[1][0][at])
+        both_own = np.concatenate(weighing.by_table[:2]) if weighing else None
         chance[:, both] = np.array(
-            [correlation_moments(pooled[:, i], pooled[:, k], *n) for i, k, *n in zip(*at, *rows, strict=True)]
+            [
+                correlation_moments(pooled[:, i], pooled[:, k], a, b, both_own)
+                for i, k, a, b in zip(*at, *rows, strict=True)
+            ]
         ).T
-    return Errors(by_table, jackknife, chance, len(tables[1]))
+    return Errors(by_table, jackknife, chance, rows_of(tables, weighing))
 
 
 def correlations(values: Floats) -> Floats:
@@ -189,13 +217,14 @@ def _scaling(values: Floats) -> tuple[Floats, Floats]:
     return center, np.where(scale > 0, scale, 1.0)
 
 
-def _moments(x: Floats) -> Floats:
-    """Sums over pairwise complete rows, (6, K, K): n, x, y, xx, yy, xy. Sums of parts add up to those of the whole."""
+def _moments(x: Floats, w: Floats | None = None) -> Floats:
+    """Sums over pairwise complete rows, (6, K, K): n, x, y, xx, yy, xy, each row with its weight w (N,). Sums of parts
+    add up to those of the whole."""
     present = np.isfinite(x).astype(np.float64)
     filled = np.where(present > 0, x, 0.0)
-    square = filled**2
-    sums, squares = filled.T @ present, square.T @ present
-    return np.stack([present.T @ present, sums, sums.T, squares, squares.T, filled.T @ filled])
+    mass, sum_, square = (part if w is None else part * w[:, None] for part in (present, filled, filled**2))
+    sums, squares = sum_.T @ present, square.T @ present
+    return np.stack([mass.T @ present, sums, sums.T, squares, squares.T, sum_.T @ filled])
 
 
 def _correlations(moments: Floats) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import Detail, InvalidInput, InvalidSchema
-from models.schema import Column
+from models.schema import Column, Kind
 from models.table import Table
 
 Floats = npt.NDArray[np.float64]
@@ -92,6 +92,16 @@ def read_matrix(table: Table, columns: Sequence[Column], role: str) -> Matrix:
         missing[:, j] = got.missing
         values[:, j] = np.where(got.missing < 0, got.values, np.nan)
     return Matrix(tuple(columns), values, missing)
+
+
+def weights_of(matrix: Matrix) -> Floats | None:
+    """Survey weights (N,) of the rows with mean 1: the first column of kind weight; None without one. A row without a
+    weight counts nothing."""
+    places = [j for j, c in enumerate(matrix.columns) if c.kind is Kind.WEIGHT]
+    if not places:
+        return None
+    w = np.nan_to_num(matrix.values[:, places[0]]).clip(0)
+    return np.asarray(w / w.mean()) if w.sum() > 0 else None
 
 
 def sample(matrix: Matrix, rows: int, rng: np.random.Generator) -> Matrix:

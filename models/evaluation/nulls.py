@@ -81,9 +81,10 @@ def half_normal(deviation: float) -> tuple[float, float]:
     return deviation * math.sqrt(2 / math.pi), deviation * math.sqrt(1 - 2 / math.pi)
 
 
-def correlation_moments(x: Floats, y: Floats, a: float, b: float) -> tuple[float, float]:
+def correlation_moments(x: Floats, y: Floats, a: float, b: float, weights: Floats | None = None) -> tuple[float, float]:
     """Mean and standard deviation of half the difference of two correlations; x, y: both tables' values in one (N,),
-    NaN missing, of which complete rows are used; a, b: complete rows of each.
+    NaN missing, of which complete rows are used; a, b: complete rows of each, or with survey weights (N,) of mean 1
+    their sums.
 
     The columns need not be normal: the variance is the mean square of the influence function (Devlin, Gnanadesikan and
     Kettenring 1975). Where few rows make up most of it, as with heavy tails, Student's t with that many degrees of
@@ -92,12 +93,15 @@ def correlation_moments(x: Floats, y: Floats, a: float, b: float) -> tuple[float
     both = np.isfinite(x) & np.isfinite(y)
     if min(a, b) < 2 or both.sum() < 4:
         return 0.0, 0.0
-    x, y = x[both], y[both]
-    x, y = ((v - v.mean()) / (v.std() or 1.0) for v in (x, y))
-    square = (x * y - float(np.mean(x * y)) / 2 * (x * x + y * y)) ** 2
+    w = np.ones(int(both.sum())) if weights is None else weights[both]
+    if w.sum() <= 0:
+        return 0.0, 0.0
+    x, y = (v - np.average(v, weights=w) for v in (x[both], y[both]))
+    x, y = (v / (math.sqrt(np.average(v * v, weights=w)) or 1.0) for v in (x, y))
+    square = (w * (x * y - float(np.average(x * y, weights=w)) / 2 * (x * x + y * y))) ** 2
     total = float(square.sum())
     if total <= 0:
         return 0.0, 0.0
     weight = max(total**2 / float((square**2).sum()), LEAST_FREEDOM)
     heavier = float(stdtrit(weight, TAIL)) / float(ndtri(TAIL))
-    return half_normal(heavier * math.sqrt(total / len(x) * (1 / a + 1 / b)) / 2)
+    return half_normal(heavier * math.sqrt(total / float(w.sum()) * (1 / a + 1 / b)) / 2)

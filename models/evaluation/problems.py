@@ -15,10 +15,10 @@ CLEAR, GRAVE = 0.25, 1.0
 WORST = 3.0
 """No problem counts as graver."""
 
-INVENTED, DOMAIN, LOST, GONE, BROKEN, GROUP, SHAPE, INSIDE, COPIED, RISK, EFFECT = range(11)
+INVENTED, DOMAIN, LOST, GONE, BROKEN, GROUP, SHAPE, INSIDE, WEIGHED, COPIED, RISK, EFFECT = range(12)
 RELATION = GROUP
 """What a problem is about, the most telling first: it explains those after it that concern the same columns. COPIED
-explains RISK, and neither anything else; EFFECT comes of the others."""
+explains RISK, and neither anything else; EFFECT comes of the others. WEIGHED: what counts of rows do not show."""
 
 Advice = tuple[str, str, str]
 COLUMN: Advice = (
@@ -50,6 +50,11 @@ GROUPS: Advice = (
     "Draw a larger sample.",
     "Balance the sample by these columns, or train longer.",
     "Balance the sample by these columns; if the group is small, merge it with a neighbour.",
+)
+WEIGHTS: Advice = (
+    "Draw a larger sample, or rake its weights to known totals.",
+    "Check the pairs that hold the weight, and train longer; rake the sample's weights to known totals.",
+    "Do not publish weighted tables of this sample: check the weight's kind and bounds and its pairs, train again.",
 )
 MEMORY: Advice = (
     "Stop training earlier, or add dropout.",
@@ -108,8 +113,11 @@ KINDS = {
     "text_missing": Kind(GONE, 0.2, "Texts are missing too often or too rarely: {subject}", MISSING),
     "identifier_repeats": Kind(DOMAIN, 0.05, "Identifiers repeat: {subject}", COLUMN),
     "text_length": Kind(SHAPE, 0.15, "The lengths of the texts of {subject} are off", COLUMN),
-    "weighted_shape": Kind(SHAPE, 0.15, "The weighted distribution of {subject} is off", COLUMN),
-    "weighted_mean": Kind(SHAPE, 0.3, "The weighted mean of {subject} is off", COLUMN),
+    "weighted_total": Kind(WEIGHED, 0.2, "The weights sum up to another population", WEIGHTS),
+    "weighted_group": Kind(WEIGHED, 0.5, "A group's share of the population is off: {subject}", WEIGHTS),
+    "weighted_shape": Kind(WEIGHED, 0.15, "The weighted distribution of {subject} is off", WEIGHTS),
+    "weighted_trend": Kind(WEIGHED, 0.3, "The weighted table of {subject} is off", WEIGHTS),
+    "weighted_mean": Kind(WEIGHED, 0.3, "The weighted mean of {subject} is off", WEIGHTS),
     "subgroup_error": Kind(INSIDE, 0.3, "Within a subgroup the columns are off: {subject}", GROUPS),
     "copies": Kind(COPIED, 0.02, "Rows of the training data are repeated", MEMORY),
     "near_copies": Kind(COPIED, 0.05, "Rows of the training data are nearly repeated", MEMORY),
@@ -167,7 +175,17 @@ PRIVATE_RISK: Advice = (
     "Check that the unit of privacy is the person, and that columns declared public are public.",
     "Do not release this sample: check the unit of privacy and what was declared public, and run the audit.",
 )
-MEANS = {"shape": "columns", "missing": "missing shares", "trend": "pairs", "tvd2": "pairs", "tvd3": "triples"}
+MEANS = {
+    "shape": "columns",
+    "missing": "missing shares",
+    "trend": "pairs",
+    "tvd2": "pairs",
+    "tvd3": "triples",
+    "weighted_shape": "weighted columns",
+    "weighted_trend": "weighted tables of pairs",
+    "weighted_tvd2": "weighted tables of pairs",
+    "weighted_tvd3": "weighted tables of triples",
+}
 """Figures of the whole table that only sum up those of its parts."""
 
 

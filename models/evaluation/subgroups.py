@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,17 +27,10 @@ def subgroups(t: Sampled) -> Part:
     """subgroup_size: |synthetic share - real share| over the larger, of every group of the columns that divide the
     table; crossing_size: of the crossings of two chosen ones. subgroup_error: mean total variation of the other columns
     within the groups of the chosen columns."""
-    picked = chosen(t.context, t.context.options.subgroups)
-    every = list(dict.fromkeys([*picked, *dividing(t.real)]))
-    labels = {j: _labels(t, j) for j in every}
-    sizes = {j: len(_names(t, j)) for j in every}
-    groupings: list[Grouping] = [((j,), labels[j], sizes[j]) for j in every]
-    for a, b in itertools.combinations(picked, 2):
-        if sizes[a] * sizes[b] <= MOST_CROSSED:
-            both = [x * sizes[b] + y for x, y in zip(labels[a], labels[b], strict=True)]
-            groupings.append(((a, b), both, sizes[a] * sizes[b]))
-    size = _sizes(t, groupings)
-    error = _errors(t, picked, labels, sizes)
+    found = groupings(t)
+    picked = found.picked
+    size = _sizes(t, found.every)
+    error = _errors(t, picked, found.labels, found.sizes)
     names = [t.context.names[j] for j in picked]
     asked = "asked for" if t.context.options.subgroups else "chosen"
     note = f"Groups of at least {FEW} real rows; columns {asked}: {', '.join(names) or 'none'}. {t.note}"
@@ -55,6 +49,34 @@ def subgroups(t: Sampled) -> Part:
     return Part(metrics, {"subgroups": section}, {"subgroups": len(size)})
 
 
+Grouping = tuple[tuple[int, ...], list[Ints], int]
+"""(columns, group of each row of each table, number of groups)"""
+
+
+@dataclass(frozen=True, eq=False)
+class Groupings:
+    """picked: the chosen columns; labels, sizes: by column that divides; every: all of them, then crossings."""
+
+    picked: list[int]
+    labels: dict[int, list[Ints]]
+    sizes: dict[int, int]
+    every: list[Grouping]
+
+
+def groupings(t: Sampled) -> Groupings:
+    """The groups that are compared."""
+    picked = chosen(t.context, t.context.options.subgroups)
+    dividers = list(dict.fromkeys([*picked, *dividing(t.real)]))
+    labels = {j: _labels(t, j) for j in dividers}
+    sizes = {j: len(_names(t, j)) for j in dividers}
+    every: list[Grouping] = [((j,), labels[j], sizes[j]) for j in dividers]
+    for a, b in itertools.combinations(picked, 2):
+        if sizes[a] * sizes[b] <= MOST_CROSSED:
+            both = [x * sizes[b] + y for x, y in zip(labels[a], labels[b], strict=True)]
+            every.append(((a, b), both, sizes[a] * sizes[b]))
+    return Groupings(picked, labels, sizes, every)
+
+
 def _labels(t: Sampled, j: int) -> list[Ints]:
     """Group of each row of the tables: its label, or of a number that was asked for its bin."""
     if t.real.columns[j].labelled:
@@ -67,18 +89,14 @@ def _names(t: Sampled, j: int) -> list[str]:
     return group_names(t.real.columns[j], t.cells.edges[j])
 
 
-Grouping = tuple[tuple[int, ...], list[Ints], int]
-"""(columns, group of each row of each table, number of groups)"""
-
-
-def _sizes(t: Sampled, groupings: Sequence[Grouping]) -> list[Finding]:
-    counted = [(of, [_count(c, size) for c in cells]) for of, cells, size in groupings]
+def _sizes(t: Sampled, every: Sequence[Grouping]) -> list[Finding]:
+    counted = [(of, [_count(c, size) for c in cells]) for of, cells, size in every]
     alone = {of[0]: counts[0] for of, counts in counted if len(of) == 1}
-    judged = [_judged(of, counts[0], alone) for of, counts in counted]
-    tests = sum(len(k) for k in judged)
+    large = [judged(of, counts[0], alone) for of, counts in counted]
+    tests = sum(len(k) for k in large)
     z = critical(tests)
     out = []
-    for (of, counts), enough in zip(counted, judged, strict=True):
+    for (of, counts), enough in zip(counted, large, strict=True):
         own = [c / max(int(c.sum()), 1) for c in counts]
         n, m = (max(int(c.sum()), 1) for c in counts[:2])
         error = share_error((counts[0] + counts[1]) / (n + m), n, m)
@@ -91,7 +109,7 @@ def _sizes(t: Sampled, groupings: Sequence[Grouping]) -> list[Finding]:
             columns = tuple(t.context.names[j] for j in of)
             more = {"real": own[0][k], "synthetic": own[1][k], "real_rows": int(counts[0][k])}
             own_error = float(error[k] / larger)
-            subject = _subject(t, of, int(k))
+            subject = subject_of(t, of, int(k))
             out.append(Finding(subject, columns, float(value), float(usual), float(bar), held, more, own_error))
     return out
 
@@ -101,7 +119,7 @@ def _count(groups: Ints, size: int) -> Ints:
     return np.asarray(np.bincount(groups, minlength=size), np.int64)
 
 
-def _judged(of: tuple[int, ...], counts: Ints, alone: dict[int, Ints]) -> Ints:
+def judged(of: tuple[int, ...], counts: Ints, alone: dict[int, Ints]) -> Ints:
     """Groups of FEW rows; of a crossing only those that are not (nearly) one of its two groups by itself."""
     enough = counts >= FEW
     if len(of) == 2:
@@ -111,7 +129,7 @@ def _judged(of: tuple[int, ...], counts: Ints, alone: dict[int, Ints]) -> Ints:
     return np.asarray(np.flatnonzero(enough), np.int64)
 
 
-def _subject(t: Sampled, of: tuple[int, ...], k: int) -> str:
+def subject_of(t: Sampled, of: tuple[int, ...], k: int) -> str:
     """column = label, of one column or two."""
     words, left = [], k
     for j in reversed(of):

@@ -68,6 +68,11 @@ HEADLINE = {
     "trend": "How far the pairs of columns are off, on average",
     "tvd2": "Total variation of pairs, numbers in 20 quantile bins",
     "tvd3": "Total variation of triples, numbers in 20 quantile bins",
+    "weighted_total": "Sum of the weights (population) for as many rows",
+    "weighted_shape": "Weighted shares of the columns, numbers in tenths, on average",
+    "weighted_trend": "Weighted tables of pairs, on average",
+    "weighted_tvd2": "Weighted total variation of pairs, numbers in 20 quantile bins",
+    "weighted_tvd3": "Weighted total variation of triples, numbers in 20 quantile bins",
     "k_marginal": "NIST's k-marginal score, 1000 is best",
     "sdmetrics_quality": "SDMetrics quality report",
     "sdmetrics_diagnostic": "SDMetrics diagnostic report",
@@ -109,7 +114,9 @@ def verdict(metrics: Sequence[Metric], names: Sequence[str], *, private: bool = 
     """Pass or fail, how many figures stand where, and the three worst problems over all kinds of figure.
 
     names: of the columns. private: the sample is of a differentially private synthesizer, which other advice fits. A
-    problem that others of the same columns come of stands for them; each kind of figure is named once.
+    problem that others of the same columns come of stands for them; each kind of figure is named once. With survey
+    weights `weighted` and `counted` tell the figures that weigh rows (they judge published tables) from those that
+    count them (they judge the generator); both must pass.
     """
     count = counted(metrics)
     kinds: dict[str, Problem] = {}
@@ -124,7 +131,15 @@ def verdict(metrics: Sequence[Metric], names: Sequence[str], *, private: bool = 
     else:
         summary = f"Fail: {count['fail']:,} of {judged:,} figures miss their bar; the worst: {_lower(worst[0].title)}."
     status = "unavailable" if not judged else "fail" if count["fail"] else "pass"
-    return {"status": status, "summary": summary, "counts": count, "problems": [p.to_json() for p in worst]}
+    out = {"status": status, "summary": summary, "counts": count, "problems": [p.to_json() for p in worst]}
+    weighted = counted([m for m in metrics if m.section == "weights"])
+    if of := weighted["pass"] + weighted["fail"]:
+        rest = {k: n - weighted[k] for k, n in count.items()}
+        told = f"{weighted['fail']:,} of {of:,} weighted figures miss their bar, and"
+        told = told if weighted["fail"] else f"All {of:,} weighted figures pass, and"
+        out["summary"] += f" {told} {rest['fail']:,} of the {judged - of:,} that count rows miss theirs."
+        out |= {"weighted": weighted, "counted": rest}
+    return out
 
 
 def _lower(title: str) -> str:

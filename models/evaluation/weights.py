@@ -1,8 +1,8 @@
-"""Survey weights: what weighted tables and means of the sample say, and the weights themselves.
+"""Survey weights: the population that they sum up to, the groups of it, and weighted means.
 
-Everything else in an evaluation counts rows: the sample's rows stand for the table's rows. Here each row counts with
-its weight. Errors are those of linearised ratios (Wolter 2007, section 6.8); what the rows are worth is Kish's (1965)
-(sum w)^2 / sum w^2.
+models/evaluation/weighted.py has the weighted figures of columns, pairs and triples. Errors are those of linearised
+ratios and means (Wolter 2007, section 6.8), both tables' rows pooled: given the rows, which of them are real is a deal,
+so that the tails of a difference are no heavier than the normal ones (Hoeffding 1963, theorem 2).
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import math
 
 import numpy as np
 
-from models.evaluation.chance import Finding, bar_of, critical, metrics_of, rows_of
+from models.evaluation.chance import Finding, critical, metrics_of, rows_of
 from models.evaluation.context import FEW_ROWS, Part
-from models.evaluation.marginals import total_variation
-from models.evaluation.matrix import Floats, Ints, Matrix
+from models.evaluation.matrix import Floats, Ints, Matrix, weights_of
+from models.evaluation.nulls import half_normal
+from models.evaluation.result import Metric
 from models.evaluation.sampled import Sampled
+from models.evaluation.subgroups import RELATIVE, Grouping, groupings, judged, subject_of
+from models.evaluation.weighing import worth
 from models.schema import Kind
 
 LEAST = 0.02
@@ -23,76 +26,127 @@ LEAST = 0.02
 
 
 def weights(t: Sampled) -> Part:
-    """weighted_shape: total variation of each column's weighted shares. weighted_mean: difference of weighted means in
-    real standard deviations; of the weights the plain means. The first column of kind weight weighs."""
+    """weighted_total: relative difference of the sums of weights per row. weighted_group: difference of a group's
+    shares of the population over the larger one, of the groups of subgroup_size and crossing_size. weighted_mean:
+    difference of weighted means in real standard deviations; of further weights the plain means. The first column of
+    kind weight weighs."""
     columns = [j for j, c in enumerate(t.real.columns) if c.kind is Kind.WEIGHT]
     if not columns:
         return Part([])
     tables = [m for m in (t.real, t.synthetic, t.holdout) if m is not None]
-    own = [np.maximum(np.nan_to_num(m.values[:, columns[0]]), 0.0) for m in tables]
+    own = [w if (w := weights_of(m)) is not None else np.zeros(len(m)) for m in tables]
     name = t.context.names[columns[0]]
-    worth = [float(w.sum() ** 2 / (w**2).sum()) if w.any() else 0.0 for w in own]
-    note = f"Weighed by {name}; worth {worth[0]:,.0f} real and {worth[1]:,.0f} synthetic rows of equal weight. {t.note}"
+    worths = [worth(w) for w in own]
+    note = (
+        f"Weighed by {name}; worth {worths[0]:,.0f} real and {worths[1]:,.0f} synthetic rows of equal weight. {t.note}"
+    )
     none = f"The rows of a table are worth fewer than {FEW_ROWS} of equal weight ({name})."
-    shape: list[Finding] = []
+    groups: list[Finding] = []
     mean: list[Finding] = []
-    if min(worth[:2]) >= FEW_ROWS:
-        shape = _shapes(t, columns, own)
+    average = _averages(t, columns[0])
+    rows = len(t.context.tables[0]) if t.context.tables else len(t.context.real)
+    enough = min(worths[:2]) >= FEW_ROWS and (t.holdout is None or own[2].any())
+    if enough:
+        groups = _groups(t, own, average, rows, set(columns))
         mean = _means(t, columns, tables, own)
-    metrics = metrics_of("weighted_shape", shape, note, none) + metrics_of("weighted_mean", mean, note, none, "sd")
+    metrics = [_total(t, columns[0], average, rows, note) if enough else _gone("weighted_total", none)]
+    few = "No column of labels has two groups that are large enough." if enough else none
+    metrics += metrics_of("weighted_group", groups, note, few) + metrics_of("weighted_mean", mean, note, none, "sd")
     section = {
         "weight": name,
-        "used": "weighted shares of every column and weighted means of every number; all other sections count rows",
-        "worth": {"real": worth[0], "synthetic": worth[1]},
-        "total": {
-            "real": float(own[0].sum()) / max(len(own[0]), 1),
-            "synthetic": float(own[1].sum()) / max(len(own[1]), 1),
-        },
-        "rows": rows_of(shape),
+        "worth": {"real": worths[0], "synthetic": worths[1]},
+        "effect": {k: len(w) / v if v else None for k, w, v in zip(("real", "synthetic"), own, worths, strict=False)},
+        "scale": rows,
+        "mean": {"real": average[0], "synthetic": average[1], "holdout": average[2]},
+        "total": {"real": average[0] * rows, "synthetic": average[1] * rows},
+        "rows": rows_of(groups),
         "means": rows_of(mean),
         "note": note,
     }
     return Part(metrics, {"weights": section})
 
 
-def _shapes(t: Sampled, weigh: list[int], own: list[Floats]) -> list[Finding]:
-    codes = [c for c in t.codes if c is not None]
-    others = [j for j in range(len(t.real.columns)) if j not in weigh]
+def _gone(name: str, why: str) -> Metric:
+    return Metric(name, None, "weights", goal=0.0, note=why, status="unavailable")
+
+
+def _averages(t: Sampled, j: int) -> tuple[float, float, float | None]:
+    """Mean weight of all real, synthetic and holdout rows."""
+    real, made, held = (_raw(m, j) for m in (t.context.real, t.context.synthetic, t.context.holdout))
+    return float(real.mean()), float(made.mean()), float(held.mean()) if len(held) >= FEW_ROWS else None
+
+
+def _raw(m: Matrix, j: int) -> Floats:
+    return np.nan_to_num(m.values[:, j]).clip(0)
+
+
+def _total(t: Sampled, j: int, average: tuple[float, float, float | None], rows: int, note: str) -> Metric:
+    """What the weights sum up to, the sample's rows standing for as many as the real table has."""
+    real, made = _raw(t.context.real, j), _raw(t.context.synthetic, j)
+    a, b, held = average
+    error = float(np.concatenate([real - a, made - b]).std()) * math.sqrt(1 / len(real) + 1 / len(made)) / a
+    expected, spread = half_normal(error)
+    value = abs(b / a - 1)
+    what = f"{rows:,} rows sum up to {a * rows:,.0f} in the real table and to {b * rows:,.0f} in the sample. {note}"
+    return Metric(
+        "weighted_total",
+        value,
+        "weights",
+        holdout=None if held is None else abs(held / a - 1),
+        low=max(0.0, value - 1.96 * error),
+        high=value + 1.96 * error,
+        goal=0.0,
+        note=what,
+        expected=expected,
+        spread=spread,
+    )
+
+
+def _groups(
+    t: Sampled, own: list[Floats], average: tuple[float, float, float | None], rows: int, weigh: set[int]
+) -> list[Finding]:
+    found = [g for g in groupings(t).every if not weigh & set(g[0])]
+    alone = {of[0]: np.bincount(cells[0], minlength=size) for of, cells, size in found if len(of) == 1}
+    chosen = [judged(g[0], np.bincount(g[1][0], minlength=g[2]), alone) for g in found]
+    z = critical(sum(len(k) for k in chosen))
+    return [f for g, k in zip(found, chosen, strict=True) for f in _of(t, g, k, own, average, rows, z)]
+
+
+def _of(
+    t: Sampled, grouping: Grouping, chosen: Ints, own: list[Floats], average: tuple[float, ...], rows: int, z: float
+) -> list[Finding]:
+    of, cells, size = grouping
+    p = [np.bincount(c, w, size) / w.sum() for c, w in zip(cells, own, strict=True)]
+    n, m = (len(c) for c in cells[:2])
+    pooled, weight = np.concatenate(cells[:2]), np.concatenate(own[:2])
+    q = np.bincount(pooled, weight, size) / weight.sum()
+    square = np.bincount(pooled, weight**2, size) + float((weight**2).mean())
+    variance = (square * (1 - 2 * q) + q**2 * square.sum()) / weight.sum()
+    error = np.sqrt(np.maximum(variance, 0.0) * (1 / n + 1 / m))
+    counts = [np.bincount(c, minlength=size) for c in cells[:2]]
     out = []
-    for j in others:
-        size = t.cells.sizes[j]
-        (p, vp), (q, vq), *held = (_shares(c[:, j], w, size) for c, w in zip(codes, own, strict=True))
-        mean, deviation = _moments((p + q) / 2, vp + vq)
-        other = float(total_variation(p, held[0][0])) if held and own[2].any() else None
-        name = t.context.names[j]
-        # A tenth more: with few heavy rows the variances are rough themselves.
-        bar = 1.1 * bar_of(mean, deviation, len(others))
-        out.append(Finding(name, (name,), float(total_variation(p, q)), mean, bar, other, {}, deviation))
+    for k in chosen:
+        larger = float(max(p[0][k], p[1][k]))
+        if larger <= 0:
+            continue
+        off = float(error[k]) / larger
+        held = None if len(p) < 3 else float(abs(p[0][k] - p[2][k]) / max(p[0][k], p[2][k], 1e-300))
+        more = {
+            "real": float(p[0][k]),
+            "synthetic": float(p[1][k]),
+            "real_total": float(p[0][k]) * average[0] * rows,
+            "synthetic_total": float(p[1][k]) * average[1] * rows,
+            "real_rows": int(counts[0][k]),
+            "counted": [float(c[k] / c.sum()) for c in counts],
+        }
+        subject, columns = subject_of(t, of, int(k)), tuple(t.context.names[j] for j in of)
+        value, usual = abs(float(p[0][k] - p[1][k])) / larger, math.sqrt(2 / math.pi) * off
+        out.append(Finding(subject, columns, value, usual, max(z * off, RELATIVE), held, more, off))
     return out
 
 
-def _shares(cells: Ints, w: Floats, size: int) -> tuple[Floats, Floats]:
-    """Weighted share of each cell and its variance."""
-    total = max(float(w.sum()), 1e-300)
-    p = np.bincount(cells, weights=w, minlength=size) / total
-    square = np.bincount(cells, weights=w**2, minlength=size)
-    return p, (square * (1 - 2 * p) + p**2 * square.sum()) / total**2
-
-
-def _moments(p: Floats, spread: Floats) -> tuple[float, float]:
-    """Shares p (C,) and the variances of their differences -> mean and standard deviation of the total variation, the
-    cells normal and correlated as those of a multinomial are."""
-    each = np.minimum(np.sqrt(2 / math.pi * spread), 2 * p)
-    inner = np.where((p > 0) & (p < 1), p, 0.0)
-    shared = inner**1.5 / np.sqrt(1 - inner)
-    across = float(shared.sum() ** 2 - (shared**2).sum())
-    unit, total = float((p * (1 - p)).sum()), float(spread.sum())
-    both = total + (total / unit * across if unit > 0 else 0.0)
-    return 0.5 * float(each.sum()), 0.5 * math.sqrt((1 - 2 / math.pi) * max(both, 0.0))
-
-
 def _means(t: Sampled, weigh: list[int], tables: list[Matrix], own: list[Floats]) -> list[Finding]:
-    numbers = [j for j, c in enumerate(t.real.columns) if c.numeric]
+    numbers = [j for j, c in enumerate(t.real.columns) if c.numeric and j != weigh[0]]
     z, out = critical(len(numbers)), []
     for j in numbers:
         read = []

@@ -179,7 +179,7 @@ PLANTED: list[tuple[Callable[[pd.DataFrame], pd.DataFrame], str, str]] = [
     (sundays, "dates", "seen: weekday"),
     (lambda f: f.assign(note=f["note"].replace("", "filled")), "text_missing", "note"),
     (lambda f: f.assign(key="K1"), "identifier_repeats", "key"),
-    (heavy, "weighted_shape", "sex"),
+    (heavy, "weighted_group", "sex = m"),
     (lambda f: f.assign(income=[v if v == "N" else str(int(v) + 900) for v in f["income"]]), "weighted_mean", "income"),
 ]
 
@@ -233,7 +233,7 @@ def test_too_few_rows_and_lonely_columns_are_said_to_be_unavailable() -> None:
     m = read_matrix(tiny, SCHEMA.modelled, "real")
     part = details(Context(m, m.take(np.zeros(0, int)), m, None, 0, EvaluationOptions(), SILENT))
     unavailable = {x.name for x in part.metrics if x.status == "unavailable"}
-    assert {"invented", "subgroup_size", "missing_dependence", "dates", "weighted_shape"} <= unavailable
+    assert {"invented", "subgroup_size", "missing_dependence", "dates", "weighted_group"} <= unavailable
     assert all(x.note for x in part.metrics)
     one = replace(m, columns=m.columns[:1], values=m.values[:, :1], missing=m.missing[:, :1])
     assert details(Context(one, one, one, None, 0, EvaluationOptions(), SILENT)).metrics

@@ -7,11 +7,20 @@ from typing import Any
 
 import pytest
 
+from models.evaluation.bars import judge
 from models.evaluation.chance import Finding, rows_of
+from models.evaluation.context import Context
+from models.evaluation.details import details
+from models.evaluation.fidelity import fidelity
+from models.evaluation.options import EvaluationOptions
+from models.evaluation.result import Evaluation
+from models.evaluation.verdict import scorecard, verdict
+from models.progress import SILENT
 from service.reports.html import render
 from service.reports.html.tables import tables
 from tests.fidelity_report import metric
 from tests.unit.test_evaluation_details import looked, people, thinned
+from tests.unit.test_evaluation_weighted import doubled, survey
 from tests.unit.test_reports_html import HOSTILE, report
 
 PARTS = ("coverage", "missingness", "subgroups", "associations", "relations", "dates", "texts", "weights")
@@ -36,7 +45,7 @@ def test_every_part_is_laid_out_with_its_tables(sections: dict[str, Any]) -> Non
         "invented",
         "vanished",
     } <= set(found)
-    assert {"functions", "impossible-pairs", "dates", "texts", "weighted-shares", "weighted-means"} <= set(found)
+    assert {"functions", "impossible-pairs", "dates", "texts", "weighted-groups", "weighted-means"} <= set(found)
     lines = found["group-sizes"].csv().splitlines()
     assert lines[0].startswith("Group,Off by,low,high,Reads,Bar")
     assert lines[1].startswith("district = j")
@@ -56,6 +65,29 @@ def test_scores_by_area_are_a_table_with_its_csv_small_areas_last() -> None:
     lines = found.csv().splitlines()
     assert lines[0].startswith("Area,Value,low,high,Reads,Bar")
     assert (",fail," in lines[1], "unavailable" in lines[2]) == (True, True)
+
+
+def test_weighted_tables_stand_beside_counts_of_rows() -> None:
+    made = doubled(survey(3000, 300))
+    context = Context(survey(3000, 100), survey(700, 200), made, None, 0, EvaluationOptions(), SILENT)
+    parts = fidelity(context), details(context)
+    metrics = judge([m for part in parts for m in part.metrics], {})
+    sections = {k: v for part in parts for k, v in part.sections.items()}
+    sections |= {"verdict": verdict(metrics, context.names), "scorecard": scorecard(metrics)}
+    whole = Evaluation(tuple(metrics), sections).to_json()
+    page = render({**report(**whole["sections"]), "metrics": whole["metrics"]})
+    found = {t.name: t.csv().splitlines() for t in tables(page)}
+    assert {"weighted-groups", "weighted-shares", "weighted-pairs", "weighted-triples", "weighted-means"} <= set(found)
+    assert found["weighted-groups"][0].endswith(
+        "Real population,Share of it,Sample's population,Share of it,Share of real rows,Share of the sample's rows"
+    )
+    assert "sex = " in found["weighted-groups"][1]
+    pair = next(line for line in found["weighted-pairs"] if line.startswith("region × sex")).split(",")
+    assert "fail" in pair
+    counted = next(m["value"] for m in whole["metrics"] if (m["name"], m["subject"]) == ("trend", "region × sex"))
+    assert float(pair[-1]) == pytest.approx(counted)
+    assert "Fidelity, weighted" in page
+    assert "weighted figures miss their bar" in page
 
 
 def test_a_report_without_details_has_none_of_their_sections() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from models.errors import InvalidInput
 from models.evaluation.analyses.formula import Factor, Term
 from models.evaluation.analyses.requests import Regression
-from models.evaluation.matrix import Floats, Matrix
+from models.evaluation.matrix import Floats, Matrix, weights_of
 from models.schema import Kind
 
 MOST_LEVELS, MOST_COEFFICIENTS = 100, 150
@@ -157,16 +157,6 @@ def transformed(matrix: Matrix, j: int, factor: Factor) -> Floats:
         x = functions[factor.how](x) if factor.how in functions else x
         x = x**factor.power if factor.power > 1 else x
     return np.where(np.isfinite(x), x, np.nan)
-
-
-def weights_of(matrix: Matrix) -> Floats | None:
-    """Survey weights (N,) of the rows with mean 1: the first column of kind weight; None without one. A row without a
-    weight counts nothing."""
-    places = [j for j, c in enumerate(matrix.columns) if c.kind is Kind.WEIGHT]
-    if not places:
-        return None
-    w = np.nan_to_num(matrix.values[:, places[0]]).clip(0)
-    return np.asarray(w / w.mean()) if w.sum() > 0 else None
 
 
 def _place(matrix: Matrix, name: str) -> int:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.errors import InvalidInput
-from models.evaluation.analyses.design import weights_of
 from models.evaluation.analyses.overlap import Z
 from models.evaluation.analyses.requests import CrossTable
-from models.evaluation.matrix import Floats, Ints, Matrix
+from models.evaluation.matrix import Floats, Ints, Matrix, weights_of
 from models.schema import Column, Kind
 
 GROUPS, MOST_VALUES, MOST_CELLS, FEWEST, FEWEST_OF = 5, 12, 2_000, 5, 20

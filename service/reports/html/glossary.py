@@ -89,6 +89,19 @@ GLOSSARY = (
         "its shares over the larger one: 50% where half of it is gone, 100% where all of it is.",
     ),
     (
+        "Survey weight",
+        "How many people of the population a row stands for. Weighted figures count every row with its weight, as "
+        "published tables do; the others count rows, as the generator sees them. Both must pass.",
+    ),
+    (
+        "Population",
+        "The sum of the weights: of the real rows, and of as many rows of the sample.",
+    ),
+    (
+        "Design effect",
+        "What unequal weights cost (Kish): so many rows are worth one row of equal weight.",
+    ),
+    (
         "V",
         "Cramer's V without its bias: how strongly two columns are related, 0 to 1. An association is invented where "
         "the real table has nearly none and the sample more than sampling explains.",
@@ -206,7 +219,12 @@ NAMES = {
     "text_missing": "Missing share of surrogates",
     "text_length": "Length of surrogates",
     "identifier_repeats": "Identifiers that repeat",
+    "weighted_total": "Sum of the weights (population)",
+    "weighted_group": "A group's share of the population",
     "weighted_shape": "Weighted shares of a column",
+    "weighted_trend": "Weighted table of a pair",
+    "weighted_tvd2": "Weighted pairs (total variation)",
+    "weighted_tvd3": "Weighted triples (total variation)",
     "weighted_mean": "Weighted mean, in standard deviations",
     "near_copies": "Rows that nearly equal a training row",
     "membership_auc": "AUC of telling members",

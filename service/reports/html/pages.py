@@ -24,8 +24,14 @@ PARTS = ("detection", "utility", "analyses", "pooled", "propensity", "disclosure
 GROUPS = (
     (
         "Fidelity",
-        ("columns", "pairs", *SECTIONS, "rules", "sdmetrics"),
+        ("columns", "pairs", *(s for s in SECTIONS if s != "weights"), "rules", "sdmetrics"),
         "Best known: real rows drawn again. Worst known: independent columns.",
+    ),
+    (
+        "Fidelity, weighted",
+        ("weights",),
+        "Every row counts with its survey weight, as in published tables; in the other groups every row counts once. "
+        "Worst known: independent columns and weights.",
     ),
     ("Detection", ("detection",), "Best known: other real rows. Worst known: independent columns."),
     ("Utility", ("utility",), "Best known: trained on real rows. Worst known: always the majority class, or the mean."),
