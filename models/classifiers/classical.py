@@ -59,6 +59,7 @@ class Neighbours(Peer):
     more. class_weight "balanced" multiplies the votes of each class by the reciprocal of its share."""
 
     joint = True
+    weighable = False
 
     def __init__(
         self,

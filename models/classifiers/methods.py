@@ -27,6 +27,11 @@ class Method:
     def name(self, task: Task) -> str:
         return self.label if task.classes else self.number or self.label
 
+    @property
+    def weighable(self) -> bool:
+        """Whether `fit` takes weights of rows (sample_weight)."""
+        return bool(getattr(self.load(), "weighable", True))
+
     def options(self) -> list[str]:
         """Names of the options that its constructor takes."""
         return [n for n in inspect.signature(self.load().__init__).parameters if n != "self"]

@@ -32,9 +32,10 @@ class Constant:
 class Peer(Core, ABC):
     """A method of scikit-learn behind the estimator protocol. Subclasses name their options in the constructor and
     build scikit-learn's model in `_model`; several targets are learnt by one model each, or by one model together where
-    the method can (`joint`)."""
+    the method can (`joint`). weighable: whether rows may weigh differently."""
 
     joint: ClassVar[bool] = False
+    weighable: ClassVar[bool] = True
     task: str
     categorical: Sequence[bool] | None
     class_weight: str | None
@@ -42,9 +43,14 @@ class Peer(Core, ABC):
     missing: str = "median"
     encoding: str = "onehot"
 
-    def fit(self, x: Floats, y: Labels) -> Self:
+    def fit(self, x: Floats, y: Labels, sample_weight: Any = None) -> Self:
+        """As Estimator.fit; sample_weight: (N,), how much each row counts in the model (not in the preparation of its
+        inputs). Raises Unusable where the method cannot weigh rows."""
         task = Task(self.task)
-        x, y, _ = checked(self, x, y)
+        x, y, weights = checked(self, x, y, sample_weight)
+        if sample_weight is not None and not self.weighable:
+            raise Unusable(f"{type(self).__name__} cannot weigh rows.", hint="Leave out the weights, or use a tree.")
+        w = None if sample_weight is None else weights
         if self.class_weight not in (None, "balanced"):
             raise InvalidInput(f"Class weight {self.class_weight!r} is not known.", hint='None or "balanced".')
         if task is Task.BINARY and (classes := len(np.unique(y))) > 2:
@@ -53,9 +59,9 @@ class Peer(Core, ABC):
         # Weights of several labels at once would be products of each label's: one model per label keeps them apart.
         self.together_ = task.several and self.joint and self.class_weight is None
         if task.several and not self.together_:
-            self.models_ = [self._single(inputs, column, task.single) for column in y.T]
+            self.models_ = [self._single(inputs, column, task.single, w) for column in y.T]
         else:
-            self.models_ = [self._model(task, *inputs.shape).fit(inputs, y)]
+            self.models_ = [self._learn(self._model(task, *inputs.shape), inputs, y, w)]
         if task.classes:
             self.classes_ = np.arange(y.shape[1]) if task.several else np.unique(y)
         return self
@@ -84,10 +90,13 @@ class Peer(Core, ABC):
     def _model(self, task: Task, rows: int, width: int) -> Any:
         """scikit-learn's model, not fitted, for so many rows and inputs."""
 
-    def _single(self, inputs: Floats, y: Labels, task: Task) -> Any:
+    def _single(self, inputs: Floats, y: Labels, task: Task, w: Floats | None) -> Any:
         if (y == y[0]).all():
             return Constant(y[0], task)
-        return self._model(task, *inputs.shape).fit(inputs, y)
+        return self._learn(self._model(task, *inputs.shape), inputs, y, w)
+
+    def _learn(self, model: Any, inputs: Floats, y: Labels, w: Floats | None) -> Any:
+        return model.fit(inputs, y) if w is None else model.fit(inputs, y, sample_weight=w)
 
     def _prepare(self, x: Floats) -> Floats:
         self.preparation_ = Preparation(

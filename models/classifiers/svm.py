@@ -11,7 +11,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
@@ -90,6 +90,18 @@ class SVM(Peer):
             return _Sigmoids(machine, self.class_weight, self.seed)
         return TransformedTargetRegressor(machine, transformer=StandardScaler())
 
+    def _learn(self, model: Any, inputs: Floats, y: Labels, w: Floats | None) -> Any:
+        if isinstance(model, TransformedTargetRegressor):
+            return model.fit(inputs, y, **_weighing(model.regressor, w))
+        return model.fit(inputs, y, w)
+
+
+def _weighing(machine: Any, w: Floats | None) -> dict[str, Floats]:
+    """The argument of `fit` by which a machine, or the last step of a pipeline, weighs rows."""
+    if w is None:
+        return {}
+    return {f"{machine.steps[-1][0]}__sample_weight" if isinstance(machine, Pipeline) else "sample_weight": w}
+
 
 class _Sigmoids:
     """A machine of decision values with probabilities."""
@@ -97,21 +109,24 @@ class _Sigmoids:
     def __init__(self, machine: Any, class_weight: str | None, seed: int) -> None:
         self._machine, self._weight, self._seed = machine, class_weight, seed
 
-    def fit(self, x: Floats, y: Labels) -> Self:
+    def fit(self, x: Floats, y: Labels, w: Floats | None = None) -> Self:
         self.classes_, counts = np.unique(y, return_counts=True)
         if counts.min() >= 4 and len(y) >= 8 * len(counts):
             first, held = train_test_split(np.arange(len(y)), test_size=0.25, stratify=y, random_state=self._seed)
-            values = _decisions(clone(self._machine).fit(x[first], y[first]), x[held])
-            self._machine.fit(x, y)
+            values = _decisions(self._fitted(clone(self._machine), x[first], y[first], _part(w, first)), x[held])
+            self._fitted(self._machine, x, y, w)
         else:
             held = np.arange(len(y))
-            values = _decisions(self._machine.fit(x, y), x)
+            values = _decisions(self._fitted(self._machine, x, y, w), x)
         hits = y[held][:, None] == self.classes_[None, -values.shape[1] :]
         self._sigmoids = [
-            LogisticRegression(C=1e3, class_weight=self._weight).fit(v[:, None], hit)
+            LogisticRegression(C=1e3, class_weight=self._weight).fit(v[:, None], hit, _part(w, held))
             for v, hit in zip(values.T, hits.T, strict=True)
         ]
         return self
+
+    def _fitted(self, machine: Any, x: Floats, y: Labels, w: Floats | None) -> Any:
+        return machine.fit(x, y, **_weighing(machine, w))
 
     def predict(self, x: Floats) -> Labels:
         return np.asarray(self._machine.predict(x))
@@ -123,6 +138,10 @@ class _Sigmoids:
             return np.stack([1 - each[0], each[0]], axis=1)
         out = np.stack(each, axis=1) + 1e-12
         return np.asarray(out / out.sum(axis=1, keepdims=True))
+
+
+def _part(w: Floats | None, rows: Labels) -> Floats | None:
+    return None if w is None else w[rows]
 
 
 def _decisions(machine: Any, x: Floats) -> Floats:

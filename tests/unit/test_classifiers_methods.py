@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
@@ -11,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from models.classifiers import METHODS, Preparation, Task, make
+from models.classifiers.classical import Linear, Neighbours
 from models.classifiers.imbalance import resampled
 from models.classifiers.svm import SVM
 from models.errors import InvalidInput
@@ -178,3 +181,39 @@ def test_every_method_has_its_label() -> None:
     assert list(METHODS) == ["mlp", "conv1d", "linear", "knn", "tree", "forest", "boosting", "svm"]
     assert METHODS["linear"].name(Task.BINARY) == "logistic regression"
     assert METHODS["linear"].name(Task.MULTITARGET) == "ridge regression"
+
+
+def opposed(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Classes that follow the first column in the first half of the rows, and the other way round in the second."""
+    rng = np.random.default_rng(seed)
+    x, first = rng.normal(size=(rows, 2)), np.arange(rows) < rows // 2
+    return x, np.where(first, x[:, 0] > 0, x[:, 0] < 0).astype(int), first
+
+
+@pytest.mark.parametrize("method", [m for m in CLASSICAL if METHODS[m].weighable])
+def test_rows_that_weigh_more_are_followed(method: str) -> None:
+    x, y, first = opposed(400, 0)
+    x_test = np.random.default_rng(1).normal(size=(200, 2))
+    for heavy in (first, ~first):
+        model: Any = make(method, Task.BINARY, (False,) * 2, 1, **QUICK.get(method, {}))
+        got = model.fit(x, y, sample_weight=np.where(heavy, 1.98, 0.02)).predict(x_test)
+        assert np.mean(got == ((x_test[:, 0] > 0) == heavy[0])) > 0.8
+        number: Any = make(method, Task.REGRESSION, (False,) * 2, 1, **QUICK.get(method, {}))
+        z = np.where(first, x[:, 0], -x[:, 0])
+        slope = np.corrcoef(number.fit(x, z, sample_weight=np.where(heavy, 1.98, 0.02)).predict(x_test), x_test[:, 0])
+        assert abs(slope[0, 1] - (1 if heavy[0] else -1)) < 0.6
+
+
+def test_weights_are_rows_repeated_and_neighbours_take_none() -> None:
+    x, y, _ = opposed(100, 2)
+    times = np.arange(100) % 3 + 1
+    again = np.repeat(np.arange(100), times)
+    weighed = Linear("binary", scaling="none").fit(x, y, sample_weight=times).predict_proba(x)
+    assert weighed == pytest.approx(Linear("binary", scaling="none").fit(x[again], y[again]).predict_proba(x), abs=1e-4)
+    near = SVM("binary", exact_rows=50, components=20, scaling="none").fit(x, y, sample_weight=np.ones(100))
+    plain = SVM("binary", exact_rows=50, components=20, scaling="none").fit(x, y)
+    assert near.predict_proba(x) == pytest.approx(plain.predict_proba(x))
+    assert not METHODS["knn"].weighable
+    assert METHODS["mlp"].weighable
+    with pytest.raises(InvalidInput, match="cannot weigh"):
+        Neighbours("binary").fit(x, y, sample_weight=times)

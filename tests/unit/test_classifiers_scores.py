@@ -122,3 +122,22 @@ def test_a_full_precision_recall_curve_is_scikit_learns() -> None:
     )
     assert ours.pr_curve(np.zeros(4, bool), np.ones(4)) == {"recall": [], "precision": []}
     assert np.isnan(ours.pr_auc(np.zeros(4, bool), np.ones(4)))
+
+
+def test_weighted_curves_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(5)
+    y, p, w = rng.integers(0, 2, 300), rng.random(300).round(2), rng.exponential(size=300) + 0.01
+    got = ours.roc_curve(y == 1, p, 5000, w)
+    fpr, tpr, _ = theirs.roc_curve(y, p, sample_weight=w, drop_intermediate=False)
+    known = set(zip(np.round(fpr, 9), np.round(tpr, 9), strict=True))
+    assert set(zip(np.round(got["fpr"], 9), np.round(got["tpr"], 9), strict=True)) <= known
+    assert len(got["fpr"]) > 90
+    curve = ours.pr_curve(y == 1, p, 5000, w)
+    precision, recall, _ = theirs.precision_recall_curve(y, p, sample_weight=w)
+    points = set(zip(np.round(recall, 9), np.round(precision, 9), strict=True))
+    assert set(zip(np.round(curve["recall"], 9), np.round(curve["precision"], 9), strict=True)) <= points
+    guess = (p > 0.5).astype(int)
+    assert ours.confusion(y, guess, 2, w) == pytest.approx(theirs.confusion_matrix(y, guess, sample_weight=w))
+    bins = ours.calibration(y == 1, p, weights=w)
+    assert sum(b["rows"] for b in bins) == 300
+    assert bins[0]["observed"] == pytest.approx(np.average(y[p < 0.1], weights=w[p < 0.1]))

@@ -211,3 +211,56 @@ def test_a_further_target_that_cannot_be_predicted_says_why() -> None:
     gone = [m for m in judge(part.metrics, {}) if m.status == "unavailable"]
     assert len(gone) == len(part.metrics) > 0
     assert all("constant" in m.note for m in gone)
+
+
+WEIGHTED = (*COLUMNS, Column("weight", Kind.WEIGHT))
+
+
+def weighed(matrix: Matrix, *, wrong: bool = False) -> Matrix:
+    """The class follows x0 in light rows, and is the other way round in heavy ones; `wrong`: the weights are changed
+    about. x0 is above 0 for heavy rows, so that both can be learnt only by weight."""
+    rng = np.random.default_rng(len(matrix))
+    heavy = rng.random(len(matrix)) < 0.5
+    y = np.where(heavy, matrix.values[:, 1] < 0, matrix.values[:, 1] > 0)
+    w = np.where(heavy != wrong, 9.0, 1.0)
+    values = np.column_stack([y, matrix.values[:, 1:], w])
+    return Matrix(WEIGHTED, values, np.column_stack([matrix.missing, np.full(len(matrix), -1, np.int16)]))
+
+
+def told_weighed(synthetic: Matrix) -> Part:
+    options = EvaluationOptions(methods=("linear", "knn", "boosting"))
+    real, holdout = weighed(draw(600, 100)), weighed(draw(400, 200))
+    return utility(Context(real, holdout, synthetic, "class", 0, options, SILENT))
+
+
+def test_models_learn_and_are_scored_with_the_weights() -> None:
+    fresh = told_weighed(weighed(draw(550, 1)))
+    good = metric(fresh, "utility_auc", "logistic regression")
+    assert good.status == "pass"
+    assert good.ceiling is not None and good.ceiling > 0.8, "unweighted rows would say .5"  # noqa: PT018
+    assert "Trained and scored with the weights weight." in good.note
+    assert "Trained without weights" in metric(fresh, "utility_auc", "nearest neighbours").note
+    section = fresh.sections["utility"]
+    assert section["weight"] == "weight"
+    assert section["unweighted"] == ["nearest neighbours"]
+    assert "weight" not in {c["column"] for c in section["importance"]["columns"]}
+    bad = metric(told_weighed(weighed(draw(550, 1), wrong=True)), "utility_auc", "logistic regression")
+    assert bad.status == "fail"
+    assert bad.value is not None and bad.value < 0.3  # noqa: PT018
+
+
+def test_weighted_scores_in_each_draw_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(3)
+    y, w = rng.integers(0, 2, 300), rng.exponential(size=300)
+    p = rng.random(300).round(1)
+    times = resampling.draws(300, 4, rng, w)
+    got = resampling.class_scores(y, np.column_stack([1 - p, p]), times)
+    assert times[0] == pytest.approx(w)
+    for r, t in enumerate(times):
+        assert got["utility_auc"][r] == pytest.approx(roc_auc_score(y, p, sample_weight=t))
+        assert got["utility_macro_f1"][r] == pytest.approx(f1_score(y, p > 0.5, average="macro", sample_weight=t))
+
+
+def test_without_weights_nothing_is_said_of_them(whole: Part) -> None:
+    assert "weight" not in whole.sections["utility"]
+    assert not any("weights" in m.note for m in whole.metrics)

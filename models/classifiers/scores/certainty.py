@@ -22,13 +22,17 @@ def interval(
     return tuple(np.percentile(values, (2.5, 97.5)).tolist()) if len(values) else (float("nan"), float("nan"))
 
 
-def calibration(hit: Labels, confidence: Floats, bins: int = 10) -> list[dict[str, float]]:
-    """Per bin of equal width that holds rows: mean predicted probability, observed share, rows. hit: bool (N,)."""
+def calibration(
+    hit: Labels, confidence: Floats, bins: int = 10, weights: Floats | None = None
+) -> list[dict[str, float]]:
+    """Per bin of equal width that holds rows: mean predicted probability, observed share, rows. hit: bool (N,);
+    weights: (N,) of the rows, above 0."""
     where = np.minimum((confidence * bins).astype(int), bins - 1)
+    w = np.ones(len(confidence)) if weights is None else weights
     return [
         {
-            "predicted": float(confidence[where == b].mean()),
-            "observed": float(np.mean(hit[where == b])),
+            "predicted": float(np.average(confidence[where == b], weights=w[where == b])),
+            "observed": float(np.average(hit[where == b], weights=w[where == b])),
             "rows": int((where == b).sum()),
         }
         for b in range(bins)

@@ -11,9 +11,10 @@ LEAST = 1e-15
 """Probabilities are kept so far from 0 and 1 in a log loss."""
 
 
-def confusion(y: Labels, predicted: Labels, classes: int) -> Labels:
-    """Counts (true class, predicted class), (K, K)."""
-    return np.asarray(np.bincount(y * classes + predicted, minlength=classes * classes).reshape(classes, classes))
+def confusion(y: Labels, predicted: Labels, classes: int, weights: Floats | None = None) -> Labels:
+    """Counts (true class, predicted class), (K, K); with weights (N,) of the rows their sums."""
+    cells = y * classes + predicted
+    return np.asarray(np.bincount(cells, weights, minlength=classes * classes).reshape(classes, classes))
 
 
 def macro_f1(y: Labels, predicted: Labels, classes: int) -> float:

@@ -37,13 +37,15 @@ def auc_error(value: float, positives: int, negatives: int) -> float:
     return float(np.sqrt(max(spread, 0.0) / max(positives * negatives, 1)))
 
 
-def roc_curve(positive: Labels, score: Floats, points: int = 101) -> dict[str, list[float]]:
-    """False and true positive shares over falling thresholds, at most `points` of them, from (0, 0) to (1, 1)."""
-    order = np.argsort(-score, kind="stable")
-    hit = np.asarray(positive, dtype=bool)[order]
-    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    tpr = np.concatenate([[0.0], np.cumsum(hit)[ends] / max(hit.sum(), 1)])
-    fpr = np.concatenate([[0.0], np.cumsum(~hit)[ends] / max((~hit).sum(), 1)])
+def roc_curve(
+    positive: Labels, score: Floats, points: int = 101, weights: Floats | None = None
+) -> dict[str, list[float]]:
+    """False and true positive shares over falling thresholds, at most `points` of them, from (0, 0) to (1, 1). weights:
+    (N,) of the rows."""
+    hits, rows = _falling(positive, score, weights)
+    misses = rows - hits
+    tpr = np.concatenate([[0.0], hits / (hits[-1] or 1.0)]) if len(hits) else np.zeros(1)
+    fpr = np.concatenate([[0.0], misses / (misses[-1] or 1.0)]) if len(hits) else np.zeros(1)
     pick = np.unique(np.searchsorted(fpr + tpr, np.linspace(0, 2, points)).clip(0, len(fpr) - 1))
     pick = np.union1d(pick, [0, len(fpr) - 1])
     return {"fpr": fpr[pick].tolist(), "tpr": tpr[pick].tolist()}
@@ -68,9 +70,12 @@ def mean_pr_auc(y: Labels, probabilities: Floats) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def pr_curve(positive: Labels, score: Floats, points: int = 101) -> dict[str, list[float]]:
-    """Recall and precision over falling thresholds, at most about `points` of them; empty without positive rows."""
-    hits, rows = _falling(positive, score)
+def pr_curve(
+    positive: Labels, score: Floats, points: int = 101, weights: Floats | None = None
+) -> dict[str, list[float]]:
+    """Recall and precision over falling thresholds, at most about `points` of them; empty without positive rows.
+    weights: (N,) of the rows, above 0."""
+    hits, rows = _falling(positive, score, weights)
     if not len(hits) or hits[-1] == 0:
         return {"recall": [], "precision": []}
     recall, precision = hits / hits[-1], hits / rows
@@ -79,8 +84,9 @@ def pr_curve(positive: Labels, score: Floats, points: int = 101) -> dict[str, li
     return {"recall": recall[pick].tolist(), "precision": precision[pick].tolist()}
 
 
-def _falling(positive: Labels, score: Floats) -> tuple[Floats, Floats]:
-    """Positive rows and rows at or above each distinct score, from the highest score down."""
+def _falling(positive: Labels, score: Floats, weights: Floats | None = None) -> tuple[Floats, Floats]:
+    """Positive rows and rows, or sums of weights, at or above each distinct score, from the highest score down."""
     order = np.argsort(-score, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) if len(order) else order
-    return np.cumsum(np.asarray(positive, dtype=bool)[order])[ends].astype(np.float64), (ends + 1).astype(np.float64)
+    w = np.ones(len(order)) if weights is None else weights[order]
+    return np.cumsum(np.asarray(positive, dtype=bool)[order] * w)[ends], np.cumsum(w)[ends]

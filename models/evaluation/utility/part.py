@@ -13,7 +13,7 @@ from models.classifiers import scores as score
 from models.classifiers.base import Floats, Labels
 from models.evaluation.context import FEW_ROWS, Context, Part, joined
 from models.evaluation.result import Metric, finite
-from models.evaluation.utility import importance, ranking, resampling
+from models.evaluation.utility import importance, ranking, resampling, survey
 from models.evaluation.utility.problem import Problem, problem_of
 from models.evaluation.utility.resampling import Draws, Told
 from models.evaluation.utility.training import FEWER, Learnt, name_of, train
@@ -24,12 +24,14 @@ ROUNDS, ROUNDS_OF_MANY = 100, 40
 LUCK = 0.004
 """Standard deviation of a score that the draw of the training rows adds to that of the test rows, per root of 1,000 /
 rows: trees learn a little else from other rows of the same table."""
-Rows = tuple[Floats, Labels]
+Rows = tuple[Floats, Labels, Floats]
+"""Features, target and survey weights, 1 where there are none."""
 
 
 @dataclass(frozen=True, eq=False)
 class Lab:
-    """What all methods have in common. sources: features and target of the training rows, by where they are from."""
+    """What all methods have in common. sources: features, target and weights of the training rows, by where they
+    are from."""
 
     context: Context
     problem: Problem
@@ -83,13 +85,13 @@ def _judged(context: Context, target: str) -> Part:
     test = _draw(*sources.pop("holdout"), most, rng)
     drawn = {s: _draw(*sources[s], rows, rng) for s in ("synthetic", "real")}
     rounds = ROUNDS_OF_MANY if len(problem.classes) > 2 else ROUNDS
-    lab = Lab(context, problem, drawn, test, resampling.draws(len(test[1]), rounds, rng))
+    lab = Lab(context, problem, drawn, test, resampling.draws(len(test[1]), rounds, rng, test[2]))
     return _measured(lab, rows)
 
 
 def _measured(lab: Lab, rows: int) -> Part:
     context, problem = lab.context, lab.problem
-    x_test, y_test = lab.test
+    x_test, y_test, _ = lab.test
     floor = _baseline(lab)
     metrics: list[Metric] = []
     entries: list[tuple[float, list[dict[str, Any]]]] = []
@@ -111,7 +113,8 @@ def _measured(lab: Lab, rows: int) -> Part:
         read = {s: lab.scores(out, y_test, lab.draws) for s, out in outputs.items()}
         apart = resampling.differences(read["synthetic"], read["real"])
         few = min(rows, FEWER.get(method, rows))
-        note = _note(lab, few, rows)
+        note = _note(lab, few, rows) + survey.note(lab.problem.weight(context.real), method)
+        few = min(survey.worth_of(w, few) for *_, w in lab.sources.values())
         metrics += [
             _metric(n, label, {s: resampling.told(read[s][n]) for s in read}, floor[n], apart[n], note, problem, few)
             for n in NAMES[problem.task.classes]
@@ -128,6 +131,7 @@ def _measured(lab: Lab, rows: int) -> Part:
         "classes": list(problem.classes),
         "rows": {"training": rows, "holdout": len(y_test)},
         "fewer_rows": {name_of(m, problem.task): n for m, n in FEWER.items() if n < rows and m in methods},
+        **survey.section(problem.weight(context.real), methods, problem.task),
         "baseline": floor,
         "models": [entry for _, pair in entries for entry in pair],
     }
@@ -143,16 +147,16 @@ def _mask(lab: Lab) -> tuple[bool, ...]:
     return lab.problem.described(lab.context.real).categorical
 
 
-def _draw(x: Floats, y: Labels, rows: int, rng: np.random.Generator) -> Rows:
+def _draw(x: Floats, y: Labels, w: Floats, rows: int, rng: np.random.Generator) -> Rows:
     pick = rng.permutation(len(y))[:rows]
-    return x[pick], y[pick]
+    return x[pick], y[pick], w[pick]
 
 
 def _reason(sources: Mapping[str, Rows], columns: int) -> str:
     """Why the utility cannot be measured, or nothing."""
     if columns < 2:
         return "The target is the only modelled column: there is nothing to predict it from."
-    for role, (_, y) in sources.items():
+    for role, (_, y, _) in sources.items():
         if len(y) < FEW_ROWS:
             return f"Needs {FEW_ROWS} {role} rows with a target; there are {len(y)}."
         if role != "synthetic" and len(np.unique(y)) < 2:
@@ -169,12 +173,12 @@ def _note(lab: Lab, few: int, rows: int) -> str:
 
 def _baseline(lab: Lab) -> dict[str, float | None]:
     """What predicting the majority class, or the mean, reads."""
-    y, y_test = lab.sources["real"][1], lab.test[1]
+    (_, y, w), y_test = lab.sources["real"], lab.test[1]
     if lab.problem.task.classes:
-        share = np.bincount(y, minlength=len(lab.problem.classes)) / len(y)
+        share = np.bincount(y, w, len(lab.problem.classes)) / w.sum()
         outputs = np.tile(share, (len(y_test), 1))
     else:
-        outputs = np.full(len(y_test), float(y.mean()))
+        outputs = np.full(len(y_test), float(np.average(y, weights=w)))
     return {n: finite(float(v[0])) for n, v in lab.scores(outputs, y_test, lab.draws[:1]).items()}
 
 
@@ -196,28 +200,30 @@ def _entries(
         if source == "synthetic":
             entry["differences"] = {n: [finite(t.value), finite(t.low), finite(t.high)] for n, t in apart.items()}
         else:
-            x, y = (part[: len(lab.test[1])] for part in lab.sources["synthetic"])
-            back = lab.scores(learnt["real"].outputs(x), y, np.ones((1, len(y))))
+            x, y, w = (part[: len(lab.test[1])] for part in lab.sources["synthetic"])
+            back = lab.scores(learnt["real"].outputs(x), y, w[None])
             entry["on_synthetic"] = {n: finite(float(v[0])) for n, v in back.items()}
-        out.append({**entry, **_curves(lab.problem, lab.test[1], outputs[source])})
+        out.append({**entry, **_curves(lab.problem, lab.test, outputs[source])})
     return out
 
 
-def _curves(problem: Problem, y: Labels, result: Floats) -> dict[str, Any]:
+def _curves(problem: Problem, test: Rows, result: Floats) -> dict[str, Any]:
     """ROC, precision and recall (two classes), confusion and calibration; of numbers, means by predicted tenth."""
     k = len(problem.classes)
+    _, y, w = test
     if not problem.task.classes:
         tenths = np.array_split(np.argsort(result, kind="stable"), min(10, len(y)))
-        rows = [{"predicted": float(result[t].mean()), "observed": float(y[t].mean()), "rows": len(t)} for t in tenths]
+        means = [[float(np.average(v[t], weights=w[t])) for v in (result, y)] for t in tenths]
+        rows = [{"predicted": a, "observed": b, "rows": len(t)} for (a, b), t in zip(means, tenths, strict=True)]
         return {"calibration": rows}
     guess = result.argmax(axis=1)
-    out: dict[str, Any] = {"confusion": score.confusion(y, guess, k)}
+    out: dict[str, Any] = {"confusion": np.rint(score.confusion(y, guess, k, w)).astype(np.int64)}
     if k == 2:
-        out["roc"] = score.roc_curve(y == 1, result[:, 1])
-        out["pr"] = score.pr_curve(y == 1, result[:, 1])
-        out["calibration"] = score.calibration(y == 1, result[:, 1])
+        out["roc"] = score.roc_curve(y == 1, result[:, 1], weights=w)
+        out["pr"] = score.pr_curve(y == 1, result[:, 1], weights=w)
+        out["calibration"] = score.calibration(y == 1, result[:, 1], weights=w)
     else:
-        out["calibration"] = score.calibration(y == guess, result.max(axis=1))
+        out["calibration"] = score.calibration(y == guess, result.max(axis=1), weights=w)
     return out
 
 
@@ -291,11 +297,11 @@ def _importance(lab: Lab, method: str, leaned: Mapping[str, Learnt]) -> tuple[li
     """Agreement on the columns that matter, beside that of models of two halves of the real rows."""
     context, problem = lab.context, lab.problem
     described = problem.described(context.real)
-    columns = [j for j in range(len(context.names)) if j != problem.column][: importance.COLUMNS]
+    columns = problem.others(context.real)[: importance.COLUMNS]
     names = [context.names[j] for j in columns]
-    x, y = (part[: importance.ROWS] for part in lab.test)
+    x, y, w = (part[: importance.ROWS] for part in lab.test)
 
-    times = resampling.draws(len(y), importance.DRAWS, context.rng("utility_importance"))
+    times = resampling.draws(len(y), importance.DRAWS, context.rng("utility_importance"), w)
 
     def read(learnt: Learnt, times: Draws) -> Floats:
         context.progress.check()

@@ -14,13 +14,15 @@ import numpy as np
 from models.classifiers.base import Floats, Labels
 
 Draws = Floats
-"""float64 (rounds, N): how often each test row was drawn. The first draw is the rows as they are."""
+"""float64 (rounds, N): how often each test row was drawn, times its survey weight. The first draw is the
+rows as they are."""
 
 
-def draws(rows: int, rounds: int, rng: np.random.Generator) -> Draws:
-    """The rows as they are, then `rounds` bootstrap draws of them."""
+def draws(rows: int, rounds: int, rng: np.random.Generator, weights: Floats | None = None) -> Draws:
+    """The rows as they are, then `rounds` bootstrap draws of them, each row with its survey weight (N,)."""
     drawn = [np.bincount(rng.integers(0, rows, rows), minlength=rows) for _ in range(rounds)]
-    return np.asarray([np.ones(rows), *drawn], float)
+    times = np.asarray([np.ones(rows), *drawn], float)
+    return times if weights is None else times * weights
 
 
 def auc(positive: Labels, score: Floats, times: Draws) -> Floats:

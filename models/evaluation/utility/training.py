@@ -46,8 +46,17 @@ class Trained:
 Learnt = Constant | Trained
 
 
-def train(method: str, problem: Problem, categorical: tuple[bool, ...], seed: int, x: Floats, y: Labels) -> Learnt:
-    """One method on the rows, of which slow methods take the first FEWER. A constant target is predicted as such."""
+def train(
+    method: str,
+    problem: Problem,
+    categorical: tuple[bool, ...],
+    seed: int,
+    x: Floats,
+    y: Labels,
+    weights: Floats | None = None,
+) -> Learnt:
+    """One method on the rows, of which slow methods take the first FEWER. A constant target is predicted as such.
+    weights: (N,) above 0, of the rows, where the method takes them."""
     rows = FEWER.get(method, len(y))
     x, y = x[:rows], y[:rows]
     k = len(problem.classes)
@@ -57,7 +66,11 @@ def train(method: str, problem: Problem, categorical: tuple[bool, ...], seed: in
     if method == "boosting":
         options = {"iterations": int(np.clip(300 / max(k, 2), 40, 150))}
     task = Task.BINARY if problem.task.classes and len(np.unique(y)) == 2 else problem.task
-    return Trained(make(method, task, categorical, seed, **options).fit(x, y), k)
+    model: Any = make(method, task, categorical, seed, **options)
+    if weights is None or np.ptp(weights) == 0 or not METHODS[method].weighable:
+        return Trained(model.fit(x, y), k)
+    w = weights[:rows]
+    return Trained(model.fit(x, y, sample_weight=w / w.mean()), k)
 
 
 def name_of(method: str, task: Task) -> str:
