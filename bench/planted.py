@@ -47,7 +47,7 @@ class Defect:
     def named(self, problem: dict[str, Any]) -> bool:
         """Whether a problem of the verdict is this defect: one of its figures, and one of its columns."""
         right = problem["metric"] in FIGURES[self.name]
-        if self.name == "copied":
+        if self.name == "copied" or problem["metric"] == "weighted_total":
             return right
         need = 2 if self.name in ("independent", "invented") else 1
         return right and len(set(problem["columns"]) & set(self.columns)) >= need
@@ -130,6 +130,13 @@ def thinned(d: Defect, fresh: pd.DataFrame, _: pd.DataFrame, rng: np.random.Gene
     return out
 
 
+def doubled(d: Defect, fresh: pd.DataFrame, _: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """The survey weights (first column) of one group (label of the second) are doubled."""
+    weight, group = d.columns
+    w = pd.to_numeric(fresh[weight])
+    return fresh.assign(**{weight: w.where(fresh[group] != d.label, 2 * w).astype(int).astype(str)})
+
+
 PLANTS: dict[str, Plant] = {
     "shuffled": shuffled,
     "dropped": dropped,
@@ -139,7 +146,10 @@ PLANTS: dict[str, Plant] = {
     "independent": independent,
     "invented": invented,
     "thinned": thinned,
+    "permuted": shuffled,
+    "doubled": doubled,
 }
+WEIGHED = ("weighted_shape", "weighted_trend", "weighted_group", "weighted_mean")
 FIGURES = {
     "shuffled": ("trend", "vanished"),
     "dropped": ("coverage", "shape"),
@@ -149,6 +159,8 @@ FIGURES = {
     "independent": ("trend", "vanished"),
     "invented": ("invented",),
     "thinned": ("subgroup_size", "crossing_size"),
+    "permuted": ("trend", "vanished", "functions", *WEIGHED),
+    "doubled": ("invented", "trend", "weighted_total", *WEIGHED),
 }
 """The figures that each defect is told by."""
 DEFECTS = {
@@ -161,6 +173,7 @@ DEFECTS = {
         Defect("independent", ("race", "native-country", "sex", "income", "relationship")),
         Defect("invented", ("race", "hours-per-week"), share=0.5),
         Defect("thinned", ("race", "sex"), share=0.6, label="Black|Female"),
+        Defect("doubled", ("fnlwgt", "sex"), label="Female"),
     ),
     "national2019": (
         Defect("shuffled", ("EDU",)),
@@ -171,6 +184,8 @@ DEFECTS = {
         Defect("independent", ("HISP", "RAC1P", "PUMA")),
         Defect("invented", ("SEX", "RAC1P"), share=0.5),
         Defect("thinned", ("RAC1P", "SEX"), share=0.6, label="2|2"),
+        Defect("permuted", ("PWGTP",)),
+        Defect("doubled", ("PWGTP", "SEX"), label="2"),
     ),
 }
 

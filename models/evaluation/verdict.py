@@ -131,7 +131,12 @@ def verdict(metrics: Sequence[Metric], names: Sequence[str], *, private: bool = 
     else:
         summary = f"Fail: {count['fail']:,} of {judged:,} figures miss their bar; the worst: {_lower(worst[0].title)}."
     status = "unavailable" if not judged else "fail" if count["fail"] else "pass"
-    out = {"status": status, "summary": summary, "counts": count, "problems": [p.to_json() for p in worst]}
+    out: dict[str, Any] = {
+        "status": status,
+        "summary": summary,
+        "counts": count,
+        "problems": [p.to_json() for p in worst],
+    }
     weighted = counted([m for m in metrics if m.section == "weights"])
     if of := weighted["pass"] + weighted["fail"]:
         rest = {k: n - weighted[k] for k, n in count.items()}
