@@ -63,14 +63,11 @@ def weighted(looked: Looked, pairs: Combinations, triples: Combinations) -> Part
     metrics += metrics_of("weighted_trend", "weights", trend, order, subjects, note, "pair")
     metrics += metrics_of("weighted_tvd2", "weights", tvd2, order, [], note, "pair", len(pairs))
     metrics += metrics_of("weighted_tvd3", "weights", tvd3, order, [], note, "triple", len(triples))
-    section = {
-        "weight": name,
-        "rows": dict(zip(singles, tuple_errors(tenths[:2], coarse.sizes, alone).by_table[0].tolist(), strict=True)),
-        "triples": worst_of(context, order, triples, tvd3),
-        "note": note,
-    }
-    found = [tuple(context.names.index(n) for n in t["columns"]) for t in section["triples"]]
+    worst = worst_of(context, order, triples, tvd3)
+    found = [tuple(context.names.index(n) for n in t["columns"]) for t in worst]
     counted = tuple_errors(codes[:2], looked.cells.sizes, found).by_table[0]
-    for row, value in zip(section["triples"], counted, strict=True):
+    for row, value in zip(worst, counted, strict=True):
         row["rows"] = float(value)
+    rows = tuple_errors(tenths[:2], coarse.sizes, alone).by_table[0].tolist()
+    section = {"weight": name, "rows": dict(zip(singles, rows, strict=True)), "triples": worst, "note": note}
     return Part(metrics, {"weighted": section})

@@ -113,7 +113,13 @@ def _groups(
 
 
 def _of(
-    t: Sampled, grouping: Grouping, chosen: Ints, own: list[Floats], average: tuple[float, ...], rows: int, z: float
+    t: Sampled,
+    grouping: Grouping,
+    chosen: Ints,
+    own: list[Floats],
+    average: tuple[float, float, float | None],
+    rows: int,
+    z: float,
 ) -> list[Finding]:
     of, cells, size = grouping
     p = [np.bincount(c, w, size) / w.sum() for c, w in zip(cells, own, strict=True)]

@@ -96,7 +96,8 @@ class Detection:
 
 @dataclass(frozen=True, eq=False)
 class Utility:
-    """AUC (one against rest) or R2 on the judged rows of boosting that was trained on drawn rows."""
+    """AUC (one against rest) or R2 on the judged rows of boosting that was trained on drawn rows. Rows count alike: the
+    generator is judged."""
 
     train: Matrix
     judged: Matrix
@@ -120,7 +121,7 @@ class Utility:
 
     def _learnt(self, rows: Matrix, progress: Progress) -> float:
         progress.check()
-        (x, y), (x_test, y_test) = self.problem.rows(rows), self.problem.rows(self.judged)
+        (x, y, _), (x_test, y_test, _) = self.problem.rows(rows), self.problem.rows(self.judged)
         if len(np.unique(y)) < 2:
             raise InvalidInput("The drawn rows have one value of the target.", hint="Train for more steps.")
         classes = len(self.problem.classes)

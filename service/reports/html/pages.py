@@ -20,7 +20,7 @@ LISTED = 2_000
 """Pairs in the page's table; the JSON form has all."""
 PARTS = ("detection", "utility", "analyses", "pooled", "propensity", "disclosure", "sdmetrics")
 
-
+WEIGHTED = "Fidelity, weighted"
 GROUPS = (
     (
         "Fidelity",
@@ -28,7 +28,7 @@ GROUPS = (
         "Best known: real rows drawn again. Worst known: independent columns.",
     ),
     (
-        "Fidelity, weighted",
+        WEIGHTED,
         ("weights",),
         "Every row counts with its survey weight, as in published tables; in the other groups every row counts once. "
         "Worst known: independent columns and weights.",
@@ -86,9 +86,7 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "count": Counter(m["status"] for m in headline),
         "counts": Counter(m["status"] for m in seen),
         "failing": [m for m in worst_first(seen) if m["status"] == "fail"],
-        "groups": [
-            (name, note, worst_first([m for m in headline if m["section"] in parts])) for name, parts, note in GROUPS
-        ],
+        "groups": _groups(headline),
         "columns": columns[:DRAWN],
         "undrawn": columns[DRAWN:],
         "pairs": pairs,
@@ -118,6 +116,14 @@ def build(report: Mapping[str, Any]) -> dict[str, Any]:
         "glossary": GLOSSARY,
         "how": HOW,
     }
+
+
+def _groups(headline: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Mapping[str, Any]]]]:
+    """Headline figures by group, worst first. Beside weighted ones those that count rows say so."""
+    found = [(name, note, [m for m in headline if m["section"] in parts]) for name, parts, note in GROUPS]
+    weighed = any(name == WEIGHTED and own for name, _, own in found)
+    counting = {"Fidelity": "Fidelity, rows counted"} if weighed else {}
+    return [(counting.get(name, name), note, worst_first(own)) for name, note, own in found]
 
 
 def _rows(report: Mapping[str, Any]) -> int:
