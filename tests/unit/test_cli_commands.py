@@ -19,7 +19,6 @@ from populace.commands.common import parse_options
 from populace.commands.private import bound_of, budget_for
 from populace.console import CommandError, clean, size, table
 from populace.errors import ApiError
-from populace.pipeline import numbered
 from populace.records import Dataset, Job, Key, Page, Sample
 
 run = CliRunner().invoke
@@ -283,44 +282,6 @@ def test_fast_is_a_mode(answering: Callable[[str, str, Any], None]) -> None:
         for more in ("", " --fast"):
             assert run(app, f"jobs {words}{more}".split()).exit_code == 0
     assert modes == [None, "fast", None, "fast"]
-
-
-def test_several_samples_differ_by_their_seeds_alone(answering: Callable[[str, str, Any], None]) -> None:
-    drawn: list[tuple[Any, ...]] = []
-
-    def order(synthesizer: str, rows: int, *, where: Any, seed: int | None, **kwargs: Any) -> Job:
-        drawn.append((synthesizer, rows, where, seed))
-        return Job(id=f"job_{len(drawn)}", raw={})
-
-    answering("jobs", "sample", order)
-    words = [
-        "jobs",
-        "sample",
-        "s",
-        "--rows",
-        "5",
-        "--samples",
-        "3",
-        "--seed",
-        "4294967294",
-        "--where",
-        "age>=9",
-        "--no-wait",
-    ]
-    assert run(app, words).stdout.split() == ["job_1", "job_2", "job_3"]
-    assert drawn == [("s", 5, ["age>=9"], seed) for seed in (2**32 - 2, 2**32 - 1, 0)]
-    drawn.clear()
-    assert run(app, ["jobs", "sample", "s", "--rows", "5", "--samples", "2", "--no-wait"]).exit_code == 0
-    assert (drawn[1][3] - drawn[0][3]) % 2**32 == 1
-    assert run(app, ["jobs", "sample", "s", "--rows", "5", "--samples", "21"]).exit_code == 2
-
-
-def test_files_of_several_samples_are_numbered() -> None:
-    assert numbered(Path("a/made.csv.gz"), 2) == Path("a/made-2.csv.gz")
-    assert numbered(Path("made.parquet"), 1) == Path("made-1.parquet")
-    refused = run(app, ["synth", __file__, "--samples", "2"])
-    assert refused.exit_code == 2
-    assert "--output" in refused.output
 
 
 def test_delete_asks_first(answering: Callable[[str, str, Any], None]) -> None:

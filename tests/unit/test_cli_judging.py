@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from populace import Client
 from populace.cli import app
 from populace.comparison import comparison_table
+from populace.pipeline import numbered
 from populace.records import Report
 from populace.scorecard import scorecard
 
@@ -136,6 +137,26 @@ def test_further_samples_are_sent_in_their_order(service: Service, file: Path) -
         },
         {"kind": "evaluate", "sample_id": "smp_1", "replicates": ["smp_2", "smp_3"]},
     ]  # fmt: skip
+
+
+def test_several_samples_differ_by_their_seeds_alone(service: Service) -> None:
+    words = ["jobs", "sample", "syn_1", "--rows", "5", "--where", "age>=9", "--no-wait", "--samples"]
+    assert run(app, [*words, "3", "--seed", "4294967294"]).stdout.split() == ["job_1"] * 3
+    seeds = [job.pop("seed") for job in service.jobs]
+    assert seeds == [2**32 - 2, 2**32 - 1, 0]
+    assert service.jobs == [{"kind": "sample", "synthesizer_id": "syn_1", "rows": 5, "where": ["age>=9"]}] * 3
+    service.jobs.clear()
+    assert run(app, [*words, "2"]).exit_code == 0
+    assert (service.jobs[1]["seed"] - service.jobs[0]["seed"]) % 2**32 == 1
+    assert run(app, [*words, "21"]).exit_code == 2
+
+
+def test_files_of_several_samples_are_numbered() -> None:
+    assert numbered(Path("a/made.csv.gz"), 2) == Path("a/made-2.csv.gz")
+    assert numbered(Path("made.parquet"), 1) == Path("made-1.parquet")
+    refused = run(app, ["synth", __file__, "--samples", "2"])
+    assert refused.exit_code == 2
+    assert "--output" in refused.output
 
 
 def test_json_to_standard_output_leaves_nothing_else_there(service: Service, file: Path) -> None:

@@ -36,7 +36,7 @@ def test_the_examples_are_accepted() -> None:
 
 def test_every_command_and_its_switches_exist() -> None:
     commands = re.findall(r"^populace ((?:jobs )?\w+) ([^#\n]*)", PAGE, re.MULTILINE)
-    assert len(commands) == 3
+    assert len(commands) == 5
     for words, rest in commands:
         command = get_command(app)
         for word in words.split():
