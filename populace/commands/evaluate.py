@@ -37,7 +37,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Real rows that SYNTHETIC was not made from.", exists=True, dir_okay=False),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to measure usefulness on.")] = None,
+    target: JudgedTargets = None,
     combining: Combining = None,
     weights: Annotated[str | None, typer.Option(help="Column of survey weights.")] = None,
     schema: Annotated[
@@ -97,7 +97,7 @@ def evaluate(
         say("; ".join(f"{role}: {table.row_count:,} rows" for role, table in named.items()))
         ids: dict[str, Any] = {role: table.id for role, table in tables.items()}
         ids |= {"replicates": [table.id for table in more], "combining": combining}
-        job = wait(client, client.jobs.evaluate(**ids, target=target, evaluation=evaluation, seed=seed).id)
+        job = wait(client, client.jobs.evaluate(**ids, target=first, evaluation=evaluation, seed=seed).id)
         found = save(client, job, report, json)
     shown(scorecard(found), json)
 

@@ -179,7 +179,7 @@ def evaluate(
     real: Annotated[str | None, typer.Option(help="Id of the dataset with the real rows.")] = None,
     holdout: Annotated[str | None, typer.Option(help="Id of a dataset of other real rows.")] = None,
     combining: Combining = None,
-    target: Target = None,
+    target: JudgedTargets = None,
     analyses: Analyses = None,
     wait: Wait = True,
     url: Url = None,
@@ -201,7 +201,8 @@ def evaluate(
     if real is not None:
         what = {"real": real, "synthetic": sample, "holdout": holdout}
     what |= {"replicates": more or (), "combining": combining}
-    evaluation = None if analyses is None else {"analyses": read_list(analyses)}
+    evaluation = {} if analyses is None else {"analyses": read_list(analyses)}
+    first = with_targets(evaluation, target)
     with connect(url, key) as client:
         _ordered(client, client.jobs.evaluate(**what, target=first, evaluation=evaluation or None), wait, json)
 

@@ -126,6 +126,15 @@ def test_evaluate_sends_tables_and_options(service: Service, file: Path, tmp_pat
     assert done.stdout.splitlines()[-1] == "Fine."
 
 
+def test_targets_may_be_repeated_and_the_first_is_the_headline(service: Service, file: Path) -> None:
+    asked = ["--target", "b", "--target", "a", "--target", "c"]
+    assert run(app, ["evaluate", str(file), str(file), *asked]).exit_code == 0
+    assert run(app, ["jobs", "evaluate", "smp_1", *asked[:4], "--no-wait"]).exit_code == 0
+    assert [(j["target"], j["evaluation"]) for j in service.jobs] == [
+        ("b", {"targets": ["a", "c"]}), ("b", {"targets": ["a"]}),
+    ]  # fmt: skip
+
+
 def test_further_samples_are_sent_in_their_order(service: Service, file: Path) -> None:
     done = run(app, ["evaluate", *[str(file)] * 4, "--holdout", str(file), "--combining", "partial"])
     assert done.exit_code == 0, done.output

@@ -18,7 +18,7 @@ DRAWN = 100
 """Columns with a chart, the worst; others are listed, so that the page of a wide table stays below 3 MB."""
 LISTED = 2_000
 """Pairs in the page's table; the JSON form has all."""
-PARTS = ("detection", "utility", "analyses", "pooled", "propensity", "disclosure", "sdmetrics")
+PARTS = ("detection", "analyses", "pooled", "propensity", "disclosure", "sdmetrics")
 
 WEIGHTED = "Fidelity, weighted"
 GROUPS = (
