@@ -70,7 +70,7 @@ class Mixture:
         chances = self._chances(codes)
         if chances is not None and self.target is not None:
             expected = chances @ np.arange(chances.shape[1])
-            starts = stream(seed, "target", number).random(chances.shape[1])
+            starts = stream(seed, "target", number).random((chances.shape[1],))
             codes[:, self.target.column] = _systematic(chances, np.lexsort((expected, latent)), starts)
         return codes
 

@@ -181,9 +181,9 @@ class _Found:
     def weight(self, sizes: tuple[int, ...], label: int, seed: int) -> float:
         """How far the target follows a regression, 0 to 1."""
         p = self.probabilities
-        columns = tuple(part.numpy() for part in p.split(list(sizes), 1))
+        columns = tuple(np.split(p.numpy(), np.cumsum(sizes)[:-1], axis=1))
         codes = draw(columns, _TARGET_ROWS[1], key(seed, "weight of the target"))
-        tables = torch.stack([(p * by[:, None]).T @ p / len(p) for by in p.split(list(sizes), 1)[label].T])
+        tables = torch.stack([(p * by[:, None]).T @ p / len(p) for by in torch.from_numpy(columns[label]).T])
         gap, precision = (tables - self.other.triple).numpy(), self.other.triple_weight.numpy()
         own = Posterior(columns, label).of(codes)
         return best_weight(train(codes, sizes, label), codes, sizes, own, gap, precision)

@@ -7,13 +7,14 @@ averages that noise out, and with it whatever does not add up. The target is dra
     P(y | x)  ~  mixture(y | x)^(1 - w)  logistic(y | x)^w
 
 (a logarithmic pool: Genest and Zidek 1986, "Combining probability distributions", section 3). w is chosen as lambda is
-(models/dp/one_pass.py), on a smaller mixture that followed one copy of the noisy tables: so that its tables of three
-with the target come nearest to the other copy, whose noise is independent. Relations that do not add up keep w at 0
-where they stand out of the noise.
+(models/dp/one_pass.py), on a smaller mixture that followed one copy of the noisy tables: the largest whose tables of
+three with the target are not significantly farther from the other copy, whose noise is independent. Relations that do
+not add up keep w at 0 where they stand out of the noise.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,8 +28,8 @@ from sklearn.linear_model import LogisticRegression
 
 Array = npt.NDArray[Any]
 RIDGE, ITERATIONS = 1.0, 200
-WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Of which w is one."""
+WEIGHTS, ERRORS = (0.0, 0.25, 0.5, 0.75, 1.0), 2.0
+"""w is one of these; and by how many standard errors it may look worse than another before it is not taken."""
 _LEAST = 1e-6
 """Probability that either model gives a cell, at least, where it may be at all."""
 
@@ -125,22 +126,24 @@ def one_hot(codes: Array, sizes: Sequence[int], column: int) -> Any:
 def best_weight(
     model: TargetModel, codes: Array, sizes: Sequence[int], own: Array, gap: Array, precision: Array
 ) -> float:
-    """w with which the target's tables come nearest to others.
+    """The largest w whose tables of the target are not farther from others than the nearest ones by ERRORS standard
+    errors of the difference (as in cost-complexity pruning: Breiman et al. 1984, section 3.4.3).
 
     model: of `train`, on rows codes (N, d) of a mixture, whose posteriors are own (N, L). gap (L, W, W): the mixture's
     own tables less those to come near to; precision (W, W): of each of their cells. Both as shares.
     """
     cells = one_hot(codes, sizes, model.column)
-    least, best = np.inf, 0.0
+    changes, off = [], []
     for weight in WEIGHTS:
         moved = replace(model, weight=weight).pooled(codes, sizes, own) - own
-        off = 0.0
-        for y, by in enumerate(moved.T):
-            change = (cells.T @ cells.multiply(by[:, None])).toarray() / len(codes)
-            off += float((precision * (gap[y] + change) ** 2).sum())
-        if off < least:
-            least, best = off, weight
-    return best
+        tables = [(cells.T @ cells.multiply(by[:, None])).toarray() / len(codes) for by in moved.T]
+        changes.append(np.stack(tables))
+        off.append(float((precision * (gap + changes[-1]) ** 2).sum()))
+    nearest = int(np.argmin(off))
+    # Noise of variance 1 / precision in each cell; sums hold each cell twice, so that the variance of one is
+    # 8 sum precision change^2.
+    errors = [math.sqrt(8 * float((precision * (c - changes[nearest]) ** 2).sum())) for c in changes]
+    return max(w for w, d, e in zip(WEIGHTS, off, errors, strict=True) if d - off[nearest] <= ERRORS * e)
 
 
 def _softmax(scores: Array) -> Array:

@@ -261,6 +261,10 @@ def test_all_that_a_generator_holds_follows_from_the_release(monkeypatch: pytest
     one = fit_marginals(table(10), SIZES, options)
     other = fit_marginals(object(), SIZES, options)  # type: ignore[arg-type]
     assert (one.probabilities == other.probabilities).all()
+    assert one.target is not None
+    assert other.target is not None
+    assert one.target.weight == other.target.weight
+    assert (one.target.coefficients == other.target.coefficients).all()
     assert len(seen) == 2
 
 
