@@ -167,9 +167,15 @@ OTHER = Kind(EFFECT, 0.3, "{name} is off: {subject}", COLUMN)
 PRIVATE: Advice = (
     "Spend a larger epsilon, or merge rare categories.",
     "Spend a larger epsilon, leave out columns, or declare coarser bins and merged categories.",
-    "Spend a larger epsilon on fewer columns, with coarser bins and merged categories; try the mechanism `marginals`.",
+    "Spend a larger epsilon on fewer columns, with coarser bins and merged categories; compare the mechanisms.",
 )
 """Under differential privacy longer training costs budget, and memory is bounded by it already."""
+PRIVATE_DOMAIN: Advice = (
+    "Declare the categories that are public, or spend more on finding them.",
+    "Declare the categories, if they are public, or spend more on finding them; merge rare ones before.",
+    "Declare the categories, if they are public; else merge rare ones before, or spend more on the domain: what few "
+    "rows have cannot be found privately.",
+)
 PRIVATE_RISK: Advice = (
     "Compare with the control; the privacy statement bounds what can be learnt of one unit.",
     "Check that the unit of privacy is the person, and that columns declared public are public.",

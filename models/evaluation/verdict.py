@@ -11,10 +11,12 @@ from typing import Any
 from models.evaluation.bars import counted
 from models.evaluation.problems import (
     BANDS,
+    CATEGORIES,
     COPIED,
     EFFECT,
     LOST,
     PRIVATE,
+    PRIVATE_DOMAIN,
     PRIVATE_RISK,
     RELATION,
     RELATIONS,
@@ -203,7 +205,8 @@ def _problem(m: Metric, columns: frozenset[str]) -> Problem:
 
 def _advised(p: Problem, private: bool) -> Problem:
     if private:
-        advice = PRIVATE_RISK if p.about in (COPIED, RISK) else PRIVATE
+        absent = PRIVATE_DOMAIN if kind_of(p.metric).advice is CATEGORIES else PRIVATE
+        advice = PRIVATE_RISK if p.about in (COPIED, RISK) else absent
     else:
         advice = RELATIONS if p.about == LOST else kind_of(p.metric).advice
     return replace(p, advice=advice[band_of(p.severity)])

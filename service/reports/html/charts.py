@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from service.reports.html.figures import axis, cell, percent, short
+from service.reports.html.figures import axis, cell, percent, short, shortened
 from service.reports.html.histogram import histogram
 from service.reports.html.svg import group, line, picture, tag, text
 from service.reports.html.twoway import two_way
@@ -149,7 +149,7 @@ def ranked(rows: Sequence[Mapping[str, Any]], title: str, unit: str = "share", l
         marks = [tag("title", ", ".join(said)), tag("rect", x=0, y=y - 2, width=340, height=18, class_="ground")]
         marks.append(tag("rect", x=132, y=y + 2, width=max(place(value) - 132, 1), height=10, class_="synthetic"))
         marks += [tag("rect", x=place(v) - 1, y=y - 1, width=2.5, height=16, class_=c) for c, _, v in known]
-        marks.append(text(126, y + 11, short(row["subject"], 21), "label", "end"))
+        marks.append(text(126, y + 11, shortened(row["subject"], 18), "label", "end"))
         marks.append(text(336, y + 11, cell(value, unit), "label", "end"))
         shapes.append(group(marks, class_="point"))
     return picture(340, 8 + 18 * len(rows), title, shapes, "ranked")
@@ -191,7 +191,7 @@ def forest(rows: Sequence[Mapping[str, Any]], title: str, unit: str, reference: 
             marks.append(tag("circle", cx=place(float(o["value"])), cy=top, r=3.6, class_=class_))
         if row.get("other"):
             said.append(f"real: {_spanned(row['other'], unit)}")
-        marks.append(text(118, y + 4, short(row["subject"], 20), "label", "end"))
+        marks.append(text(118, y + 4, shortened(row["subject"], 18), "label", "end"))
         marks.append(text(336, y + 4, cell(float(row["value"]), unit), "label", "end"))
         shapes.append(group([tag("title", "; ".join(said)), *marks], class_="point"))
     shapes.append(text(124, height - 4, axis(low), "label"))

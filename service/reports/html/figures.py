@@ -45,6 +45,13 @@ def short(text: Any, length: int = 40) -> str:
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
+def shortened(text: Any, length: int) -> str:
+    """At most `length` characters, the middle cut: of "column = value" both ends matter."""
+    words = str(text)
+    tail = length - length // 2
+    return words if len(words) <= length else f"{words[: length // 2 - 1]}…{words[-tail:]}"
+
+
 def axis(value: float) -> str:
     """The end of an axis, no longer than need be."""
     words = number(value)
