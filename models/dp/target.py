@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.sparse import csr_matrix
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 Array = npt.NDArray[Any]
@@ -50,14 +51,11 @@ class TargetModel:
         for c in range(len(sizes)):
             if c != self.column:
                 scores += self.coefficients[at[:, c]]
-        return _softmax(scores)
+        return np.asarray(softmax(scores, axis=1))
 
     def pooled(self, codes: Array, sizes: Sequence[int], own: Array) -> Array:
         """P(y | x) of rows codes (N, d), whose mixture gives own (N, L); 0 where that is 0."""
-        if not self.weight:
-            return own
-        other = self.logistic(codes, sizes)
-        return pool(own, other, self.weight)
+        return pool(own, self.logistic(codes, sizes), self.weight) if self.weight else own
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +92,7 @@ class Posterior:
 def pool(own: Array, other: Array, weight: float) -> Array:
     """Logarithmic pool of two sets of distributions (N, L); 0 where own is 0."""
     logs = (1 - weight) * np.log(np.maximum(own, _LEAST)) + weight * np.log(np.maximum(other, _LEAST))
-    return _softmax(np.where(own > 0, logs, -np.inf))
+    return np.asarray(softmax(np.where(own > 0, logs, -np.inf), axis=1))
 
 
 def train(codes: Array, sizes: Sequence[int], column: int, weight: float = 1.0) -> TargetModel:
@@ -133,9 +131,9 @@ def best_weight(
     own tables less those to come near to; precision (W, W): of each of their cells. Both as shares.
     """
     cells = one_hot(codes, sizes, model.column)
-    changes, off = [], []
+    other, changes, off = model.logistic(codes, sizes), [], []
     for weight in WEIGHTS:
-        moved = replace(model, weight=weight).pooled(codes, sizes, own) - own
+        moved = pool(own, other, weight) - own if weight else 0 * own
         tables = [(cells.T @ cells.multiply(by[:, None])).toarray() / len(codes) for by in moved.T]
         changes.append(np.stack(tables))
         off.append(float((precision * (gap + changes[-1]) ** 2).sum()))
@@ -144,9 +142,3 @@ def best_weight(
     # 8 sum precision change^2.
     errors = [math.sqrt(8 * float((precision * (c - changes[nearest]) ** 2).sum())) for c in changes]
     return max(w for w, d, e in zip(WEIGHTS, off, errors, strict=True) if d - off[nearest] <= ERRORS * e)
-
-
-def _softmax(scores: Array) -> Array:
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    found: Array = powers / powers.sum(1, keepdims=True)
-    return found
