@@ -13,6 +13,7 @@ from models.dp.pairs import MAX_SLICES
 from models.dp.raking import RakedSampler
 from models.dp.refine import RefineOptions, columns_alone, refine
 from models.dp.release import release_for
+from models.dp.selection import released
 from models.dp.stepping import FROM_NOTHING
 from models.encoding.encoding import Layout
 from models.gan.draws import BLOCK
@@ -38,7 +39,7 @@ def fit(data: Any, seed: int, settings: dict[str, Any]) -> Sampler:
         return Sampler(fitted.model, layout, fitted.order)
     asked = MarginalOptions(epsilon, delta, target=target, rows=len(data.codes))
     workload = asked.workload(sizes)
-    one_pass = fit_tables(release_for(data.codes, workload, history[0], rows=len(data.codes)), FitPlan(), seed)
+    one_pass = fit_tables(released(data.codes, workload, history[0], rows=len(data.codes)), FitPlan(), seed)
     fitted = refine(data.codes, layout, history, one_pass, options=RefineOptions(clip=sgd.clip), **how)
     return RakedSampler(fitted.model, one_pass, layout, fitted.order)
 
