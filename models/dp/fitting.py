@@ -38,7 +38,8 @@ from models.dp.marginals import MarginalOptions
 from models.dp.noise import Bytes
 from models.dp.one_pass import OnePass, fit
 from models.dp.pairs import Workload
-from models.dp.release import Release, kept_rows, release_for
+from models.dp.release import Release, kept_rows
+from models.dp.selection import released
 from models.dp.stepping import by_steps, columns_alone
 from models.dp.stored import release_from, release_tensor, release_to_json
 from models.encoding.cells import Array
@@ -120,10 +121,11 @@ def fit_private(
     if found is None:
         assert codes is not None  # noqa: S101 - read above
         _say(progress, NOISE, FIT)
-        found = release_for(
+        found = released(
             codes,
             cells.workload,
             event,
+            selection=cells.marginals.selection,
             rows=cells.marginals.rows,
             rows_per_unit=privacy.rows_per_unit,
             units=units,
@@ -204,7 +206,7 @@ def _cut(schema: Schema, options: FitOptions, privacy: PrivacyOptions, fraction:
         raise InvalidPrivacy("Every column has one possible value: there is nothing to fit.", hint=hint)
     last_resort(parse_rules(encoding.schema), encoding, ())  # refuses rules that no row can meet
     slot = None if options.target is None else encoding.slots[options.target]
-    own = {k: v for k, v in privacy.options.items() if k in ("triples", "one_way")}
+    own = {k: v for k, v in privacy.options.items() if k in ("triples", "one_way", "selection")}
     marginals = MarginalOptions(
         privacy.epsilon,
         privacy.delta,
@@ -298,6 +300,7 @@ def _manifest(
         "plan": {
             **one_pass,
             "tables": len(found.counts),
+            "tables_are_chosen": found.distances is not None,
             "rows": max(1, round(consistent(found).rows)),
             "rows_are_public": found.rows is not None,
         },

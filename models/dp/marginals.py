@@ -1,10 +1,10 @@
-"""`mechanism: marginals`: one release of noisy tables, a generator fitted to them, rows drawn from it.
+"""`mechanism: marginals`: noisy tables, a generator fitted to them, rows drawn from it.
 
     generator = fit_marginals(codes, sizes, MarginalOptions(epsilon=1, delta=1e-9, target=12))
     rows = generator.sample(10_000, seed=1)
 
 Codes are cells of a public domain: whoever calls this has paid for the domain or has it declared. Rows are read in one
-place, release._count; all after the release is post-processing.
+place, release._count; all after the releases is post-processing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from models.accounting import History, calibrate, gaussian
 from models.dp.noise import Bytes
 from models.dp.one_pass import FitPlan, OnePass, fit
 from models.dp.pairs import MAX_SLICES, POWER, Workload, checked_sizes, choose, one_way_share
-from models.dp.release import release
+from models.dp.release import plan
+from models.dp.selection import released
 from models.progress import SILENT, Progress
 
 ROWS_SHARE = 0.002
@@ -32,10 +33,11 @@ too."""
 @dataclass(frozen=True)
 class MarginalOptions:
     """epsilon, delta: of `spent` and this release together. spent: what the budget has paid for already. target: the
-    column to predict from the others, by number; if it has few cells, all pairs of the others are counted by them too,
-    for triples_share of what single columns leave. rows: the number of rows where it is declared public; else None.
-    rows_per_unit: k. seed: of fit and sample; never of the noise. one_way: part of the budget for the tables of one
-    column; None: by one_way_share. power: of a table's size in its share. plan: of the fit."""
+    column to predict from the others, by number; if it has few cells, pairs of the others are counted by them, too.
+    rows: the number of rows where it is declared public; else None. rows_per_unit: k. seed: of fit and sample; never of
+    the noise. selection: count the tables that are worth their noise, chosen under privacy (models/dp/selection.py),
+    and not all. one_way: part of the budget for the tables of one column; None: by one_way_share. power: of a table's
+    size in its share, triples_share, target_weight: where all are counted. plan: of the fit."""
 
     epsilon: float
     delta: float
@@ -45,6 +47,7 @@ class MarginalOptions:
     rows_per_unit: int = 1
     seed: int = 0
     triples: bool = True
+    selection: bool = True
     one_way: float | None = None
     power: float = POWER
     triples_share: float | None = None
@@ -52,7 +55,7 @@ class MarginalOptions:
     plan: FitPlan = field(default_factory=FitPlan)
 
     def workload(self, sizes: Sequence[int]) -> Workload:
-        """The tables that will be released, from public facts alone. Raises InvalidInput."""
+        """The tables that may be released, from public facts alone. Raises InvalidInput."""
         sizes, target = checked_sizes(sizes), self.target
         sliced = self.triples and target is not None and len(sizes) > 3 and 0 <= target < len(sizes)
         return choose(
@@ -87,15 +90,16 @@ def fit_marginals(
     sizes (d,): cells of each column, public. units (N,): the unit of each row, where one may have several. source: of
     the noise's bytes; anything but the default is for tests. Raises InvalidInput, before a row is read.
     """
-    drawn = release(
+    workload, k = options.workload(sizes), options.rows_per_unit
+    _, (event,) = plan(workload, options.epsilon, options.delta, rows_per_unit=k, spent=options.spent)
+    drawn = released(
         codes,
-        options.workload(sizes),
-        options.epsilon,
-        options.delta,
+        workload,
+        event,
+        selection=options.selection,
         rows=options.rows,
-        rows_per_unit=options.rows_per_unit,
+        rows_per_unit=k,
         units=units,
-        spent=options.spent,
         source=source,
     )
     return fit(drawn, options.plan, options.seed, progress)

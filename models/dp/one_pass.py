@@ -45,7 +45,7 @@ LEAST = 1e-5
 WEAKEST, STRONGEST = 5e-4, 0.15
 """lambda is looked for between these. Where there is hardly any noise, the mixture still comes nearer to both copies
 while lambda rises, and no end of its own would be found."""
-_SEARCH_LATENT, _SEARCH_WARM, _SEARCH_STEPS, _SEARCH_EVERY = 250, 160, 240, 6
+_SEARCH_LATENT, _SEARCH_WARM, _SEARCH_STEPS, _SEARCH_EVERY = 250, 400, 240, 6
 _SPLIT = 0.25
 """a: the first copy has 1.25 times the release's variance, the second 5 times."""
 _POWER, _TARGET = 0.3, 1.5
@@ -229,11 +229,8 @@ def penalty_of(workload: Workload) -> Tensor:
 
 
 def label_of(workload: Workload) -> int | None:
-    """The column that all tables of three share, the target; None where there is no such table."""
-    triples = [set(axes) for axes in workload.axes if len(axes) == 3]
-    if not triples:
-        return None
-    return next(iter(set.intersection(*triples))) if len(triples) > 1 else max(triples[0])
+    """The target, which all tables of three share; None where there is no such table."""
+    return workload.target if any(len(axes) == 3 for axes in workload.axes) else None
 
 
 def _members(sizes: tuple[int, ...]) -> Tensor:

@@ -33,11 +33,13 @@ MAX_SLICES = 16
 @dataclass(frozen=True)
 class Workload:
     """Tables to release. sizes (d,): cells of each column. axes: columns of each table, rising; () is the number of
-    rows. shares: part of the budget of each, summing to 1: its noise has standard deviation scale / sqrt(share)."""
+    rows. shares: part of the budget of each, summing to 1: its noise has standard deviation scale / sqrt(share).
+    target: the column that all tables of three share, if there are any."""
 
     sizes: tuple[int, ...]
     axes: tuple[Axes, ...]
     shares: tuple[float, ...]
+    target: int | None = None
 
     def shape(self, axes: Axes) -> tuple[int, ...]:
         return tuple(self.sizes[a] for a in axes)
@@ -96,7 +98,7 @@ def choose(
             f"The tables of all pairs have more than {MAX_CELLS:,} cells.",
             hint="Declare coarser bins or fewer categories.",
         )
-    return Workload(sizes, tuple(axes), tuple(shares))
+    return Workload(sizes, tuple(axes), tuple(shares), target)
 
 
 def one_way_share(sizes: Sequence[int], rows: int | None, sigma: float) -> float:

@@ -1,4 +1,5 @@
-"""One Gaussian release of tables of counts. The only module of `mechanism: marginals` that touches rows.
+"""Gaussian releases of tables of counts, and of how far tables are from given ones. The only module of `mechanism:
+marginals` that touches rows.
 
 What is proved (docs/privacy.md, "Marginals"). Codes are cells of a public domain. Adding or removing one row changes
 each table by 1 in one cell; one unit of at most k rows changes it by an integer vector of L1 norm at most k, hence of
@@ -13,6 +14,11 @@ mean, wherever x lies. So the discrete release is, to within that factor for eac
 post-processing of the continuous Gaussian mechanism with mu^2 = sum k^2 / (sd_t^2 - r^2), for any k and any integer
 change: this is the event that is charged, raised by one part in 1e9 for the factors. It costs r^2 / (2 sd^2): 0.05% of
 the noise at sd 47.
+
+Distances. Let R be whole numbers that were fixed before. |C - R|, the sum of the absolute differences of table C from
+them, is a whole number, and changes by at most k where C changes by at most k (triangle inequality): P such distances
+are P tables of one cell each, whose change is an integer vector of L2 norm at most k sqrt(P), and the lemma holds for
+them as it stands.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,10 +47,21 @@ _SLACK = 1 - 1e-9
 
 
 @dataclass(frozen=True)
+class Distances:
+    """axes: of the tables. values (tables,) int64, read-only: noisy L1 distance of each one from its reference. sd: of
+    the noise."""
+
+    axes: tuple[Axes, ...]
+    values: Array
+    sd: float
+
+
+@dataclass(frozen=True)
 class Release:
     """All that leaves the data. workload: public. counts: noisy tables, int64, of shape workload.shape(axes),
     read-only. sd (tables,): standard deviation of each one's noise. rows: the public number of rows, or None.
-    rows_per_unit: k. events: what it cost, for the ledger."""
+    rows_per_unit: k. events: what it cost, for the ledger. distances: by which the tables were chosen, if they were
+    (models/dp/selection.py)."""
 
     workload: Workload
     counts: tuple[Array, ...]
@@ -52,6 +69,7 @@ class Release:
     rows: int | None
     rows_per_unit: int
     events: History
+    distances: Distances | None = None
 
 
 def plan(
@@ -144,12 +162,7 @@ def release_for(
     than rows_per_unit rows of one unit are dropped at random. source: of uniform bytes; anything but the default is for
     tests. Raises InvalidInput, before a row is read.
     """
-    if codes.ndim != 2 or codes.shape[1] != len(workload.sizes) or codes.dtype.kind not in "iu":
-        raise InvalidInput("Codes must be whole numbers, one column for each size.", hint="Encode the table first.")
-    if units is not None and units.shape != codes.shape[:1]:
-        raise InvalidInput("Each row needs its unit.", hint="One number for each row.")
-    if units is None and rows_per_unit != 1:
-        raise InvalidInput("Units of several rows need the unit of each row.", hint="Name the column that holds it.")
+    _check(codes, workload, units, rows_per_unit)
     sd = noise_for(workload, event, rows_per_unit)
     noise = [discrete_gaussian(s, workload.cells(axes), source) for s, axes in zip(sd, workload.axes, strict=True)]
     counts = []
@@ -158,6 +171,47 @@ def release_for(
         noisy.setflags(write=False)
         counts.append(noisy)
     return Release(workload, tuple(counts), sd, rows, rows_per_unit, (event,))
+
+
+def distances_for(
+    codes: Array,
+    workload: Workload,
+    references: Sequence[Array],
+    event: Event,
+    *,
+    rows_per_unit: int = 1,
+    units: Array | None = None,
+    source: Bytes = os.urandom,
+) -> Distances:
+    """How far each table of codes (N, d) is from its reference, with noise that costs the event.
+
+    references: of each table of the workload, whole numbers, flat or of its shape; they may follow from what was
+    released before, and from nothing else that rows are in. Others as in release_for. Raises InvalidInput, before a
+    row is read.
+    """
+    _check(codes, workload, units, rows_per_unit)
+    if len(references) != len(workload.axes) or any(
+        r.dtype.kind not in "iu" or r.size != workload.cells(a) for r, a in zip(references, workload.axes, strict=False)
+    ):
+        raise InvalidInput("Each table needs a reference of whole numbers.", hint="Round expected counts.")
+    tables = len(workload.axes)
+    (sd,) = set(noise_for(replace(workload, shares=(1 / tables,) * tables), event, rows_per_unit))
+    noise = discrete_gaussian(sd, tables, source)
+    exact = _count(codes, workload, units, rows_per_unit)
+    off = np.array([np.abs(t - r.ravel()).sum() for t, r in zip(exact, references, strict=True)], dtype=np.int64)
+    values = off + noise
+    values.setflags(write=False)
+    return Distances(workload.axes, values, sd)
+
+
+def _check(codes: Array, workload: Workload, units: Array | None, rows_per_unit: int) -> None:
+    """Of shapes and types; raises InvalidInput."""
+    if codes.ndim != 2 or codes.shape[1] != len(workload.sizes) or codes.dtype.kind not in "iu":
+        raise InvalidInput("Codes must be whole numbers, one column for each size.", hint="Encode the table first.")
+    if units is not None and units.shape != codes.shape[:1]:
+        raise InvalidInput("Each row needs its unit.", hint="One number for each row.")
+    if units is None and rows_per_unit != 1:
+        raise InvalidInput("Units of several rows need the unit of each row.", hint="Name the column that holds it.")
 
 
 def _count(codes: Array, workload: Workload, units: Array | None, rows_per_unit: int) -> list[Array]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from models.accounting import history_from_json, history_to_json
 from models.dp.one_pass import OnePass
-from models.dp.pairs import Workload
-from models.dp.release import Release
+from models.dp.pairs import Axes, Workload
+from models.dp.release import Distances, Release
 from models.dp.target import TargetModel
 from models.encoding.cells import Array
 from models.encoding.encoding import Layout
@@ -63,7 +63,11 @@ def _target_from(sizes: tuple[int, ...], raw: Mapping[str, Any], coefficients: A
 def release_to_json(release: Release) -> dict[str, Any]:
     work = release.workload
     tables = {"axes": [list(axes) for axes in work.axes], "shares": list(work.shares), "sd": list(release.sd)}
-    own = {"sizes": list(work.sizes), "rows": release.rows, "rows_per_unit": release.rows_per_unit}
+    own: dict[str, Any] = {"sizes": list(work.sizes), "rows": release.rows, "rows_per_unit": release.rows_per_unit}
+    own |= {"target": work.target}
+    if release.distances is not None:
+        seen = release.distances
+        own["distances"] = {"axes": [list(a) for a in seen.axes], "values": seen.values.tolist(), "sd": seen.sd}
     return {**own, **tables, "events": history_to_json(release.events)}
 
 
@@ -75,15 +79,13 @@ def release_tensor(release: Release) -> Array:
 def release_from(raw: Mapping[str, Any], counts: Array) -> Release:
     """Inverse of both. Raises as one_pass_from does."""
     sizes = tuple(map(int, raw["sizes"]))
-    axes = tuple(tuple(map(int, a)) for a in raw["axes"])
+    axes = _axes(raw["axes"], sizes)
     shares, sd = tuple(map(float, raw["shares"])), tuple(map(float, raw["sd"]))
-    if any(s < 1 for s in sizes) or any(list(a) != sorted(set(a)) for a in axes):
-        raise ValueError("its tables")
-    if any(not 0 <= c < len(sizes) for a in axes for c in a) or not len(axes) == len(shares) == len(sd):
+    if any(s < 1 for s in sizes) or not len(axes) == len(shares) == len(sd):
         raise ValueError("its tables")
     if not axes or not all(math.isfinite(x) and x > 0 for x in (*shares, *sd)):
         raise ValueError("its noise")
-    work = Workload(sizes, axes, shares)
+    work = Workload(sizes, axes, shares, _target_of(raw, axes))
     ends = np.cumsum([work.cells(a) for a in axes])
     if counts.dtype != np.int64 or counts.shape != (int(ends[-1]),):
         raise ValueError("its counts")
@@ -92,4 +94,31 @@ def release_from(raw: Mapping[str, Any], counts: Array) -> Release:
         tables.append(part.reshape(work.shape(a)))
         tables[-1].setflags(write=False)
     rows = None if raw["rows"] is None else int(raw["rows"])
-    return Release(work, tuple(tables), sd, rows, int(raw["rows_per_unit"]), history_from_json(raw["events"]))
+    seen = _distances_from(raw["distances"], sizes) if raw.get("distances") else None
+    return Release(work, tuple(tables), sd, rows, int(raw["rows_per_unit"]), history_from_json(raw["events"]), seen)
+
+
+def _axes(raw: Any, sizes: tuple[int, ...]) -> tuple[Axes, ...]:
+    axes = tuple(tuple(map(int, a)) for a in raw)
+    if any(list(a) != sorted(set(a)) or any(not 0 <= c < len(sizes) for c in a) for a in axes):
+        raise ValueError("its tables")
+    return axes
+
+
+def _target_of(raw: Mapping[str, Any], axes: tuple[Axes, ...]) -> int | None:
+    """Releases of earlier versions do not name it: there all tables of three, of which there are many, share it."""
+    triples = [set(a) for a in axes if len(a) == 3]
+    if "target" in raw:
+        target = None if raw["target"] is None else int(raw["target"])
+        if triples and not all(target in a for a in triples):
+            raise ValueError("its target")
+        return target
+    return min(set.intersection(*triples), default=None) if triples else None
+
+
+def _distances_from(raw: Mapping[str, Any], sizes: tuple[int, ...]) -> Distances:
+    axes, values, sd = _axes(raw["axes"], sizes), np.array(raw["values"], np.int64), float(raw["sd"])
+    if values.shape != (len(axes),) or not (math.isfinite(sd) and sd > 0):
+        raise ValueError("its distances")
+    values.setflags(write=False)
+    return Distances(axes, values, sd)

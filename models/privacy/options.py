@@ -20,7 +20,12 @@ _STEPS: dict[str, tuple[type, float, float]] = {
     "clip": (float, 1e-6, 1e6),
 }
 _OPTIONS: dict[str, dict[str, tuple[type, float, float]]] = {
-    "marginals": {"bins": (int, 2, 512), "one_way": (float, 0.0, 0.9), "triples": (bool, 0, 1)},
+    "marginals": {
+        "bins": (int, 2, 512),
+        "one_way": (float, 0.0, 0.9),
+        "triples": (bool, 0, 1),
+        "selection": (bool, 0, 1),
+    },
     "dpsgd": {"bins": (int, 2, 512), **_STEPS},
 }
 _OPTIONS["hybrid"] = _OPTIONS["marginals"] | _STEPS
@@ -46,8 +51,9 @@ class PrivacyOptions:
     """epsilon, delta: of everything that the job releases, composed. unit: the column whose values are the units that
     are protected; None: each row is one. rows_per_unit: rows of a unit that are used at most. rows: the table's number
     of rows, where it is declared public; it is never looked up. options: of the mechanism, by name: of marginals bins
-    (of a number without edges), one_way (part of the budget for single columns), triples (pairs by the target); of
-    dpsgd and hybrid also what models.privacy.sgd.SgdSettings has.
+    (of a number without edges), one_way (part of the budget for single columns), triples (pairs by the target),
+    selection (count the tables that are worth their noise, and not all); of dpsgd and hybrid also what
+    models.privacy.sgd.SgdSettings has.
 
     Raises InvalidPrivacy.
     """

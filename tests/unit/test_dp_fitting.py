@@ -161,10 +161,14 @@ def test_units_have_as_many_rows_as_they_may() -> None:
     who = PrivacyOptions(1e5, 1e-6, unit="home", rows_per_unit=2)
     model = model_of(fit(whole, options=FitOptions(holdout=0.0), privacy=who))
     assert abs(model.rows - np.minimum(homes, 2).sum()) < 10
-    one = model_of(fit(whole, options=FitOptions(holdout=0.0), privacy=PRIVACY)).release
-    two = model_of(
-        fit(whole, options=FitOptions(holdout=0.0), privacy=PrivacyOptions(1.0, 1e-6, unit="home", rows_per_unit=2))
-    ).release
+    everything: dict[str, Any] = {"options": {"selection": False}}
+    rows, homes_of_two = (
+        PrivacyOptions(1.0, 1e-6, **everything),
+        PrivacyOptions(1.0, 1e-6, unit="home", rows_per_unit=2, **everything),
+    )
+    one, two = (
+        model_of(fit(whole, options=FitOptions(holdout=0.0), privacy=asked)).release for asked in (rows, homes_of_two)
+    )
     assert np.allclose(np.array(two.sd) / np.array(one.sd), 2, rtol=0.03)
 
 
@@ -214,7 +218,7 @@ def test_a_domain_that_is_paid_for_is_found_first_and_kept(tmp_path: Path, monke
         raise Cancelled("stopped")
 
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "release_for", stopped)
+        patch.setattr(fitting, "released", stopped)
         with pytest.raises(Cancelled):
             fit(whole, options=OPTIONS, privacy=SHARED, progress=heard, checkpoint=tmp_path)
     domain, fit_ = {"accounts": ["domain"]}, {"accounts": ["fit"]}
@@ -251,7 +255,7 @@ def test_the_manifest_says_what_is_public_and_paid_for_and_nothing_of_the_rows(m
     work = fitting.MarginalOptions(1, 1e-6, target=2).workload((2, 100, 2))
     counts = tuple(np.full(work.shape(axes), 10) for axes in work.axes)
     fixed = release.Release(work, counts, (5.0,) * len(counts), None, 1, drawn.events)
-    monkeypatch.setattr(fitting, "release_for", lambda *_, **__: fixed)
+    monkeypatch.setattr(fitting, "released", lambda *_, **__: fixed)
     one = fit(table(2_000, seed=1), options=OPTIONS, privacy=PRIVACY)
     two = fit(table(900, seed=2), options=OPTIONS, privacy=PRIVACY)
     assert one.manifest == two.manifest

@@ -256,7 +256,7 @@ def test_all_that_a_generator_holds_follows_from_the_release(monkeypatch: pytest
         seen.append(codes)
         return drawn
 
-    monkeypatch.setattr(marginals, "release", instead)
+    monkeypatch.setattr(marginals, "released", instead)
     options = MarginalOptions(1.0, 1e-9, target=3, plan=FitPlan(latent=20, steps=10))
     one = fit_marginals(table(10), SIZES, options)
     other = fit_marginals(object(), SIZES, options)  # type: ignore[arg-type]

@@ -12,9 +12,10 @@ from scipy.stats import chi2
 
 from models.accounting import delta, epsilon, gaussian
 from models.dp import release as module
+from models.dp import selection
 from models.dp.noise import discrete_gaussian
 from models.dp.pairs import choose
-from models.dp.release import SMOOTHING, deviations, events, plan, release, release_for
+from models.dp.release import SMOOTHING, deviations, events, plan, release
 from models.dp.stream import Stream
 from models.errors import InvalidInput
 
@@ -152,25 +153,33 @@ def test_noise_comes_from_the_operating_system_alone() -> None:
     assert "models.rng" not in inspect.getsource(module)
 
 
-def test_rows_are_read_in_one_function() -> None:
-    """`release_for` passes codes and units on to _count, and looks at their shape and type besides; `release` passes
-    them on to release_for.
-    """
-    outer = ast.parse(inspect.getsource(release))
-    named = [n for n in ast.walk(outer) if isinstance(n, ast.Name) and n.id in ("codes", "units")]
-    (passed,) = [n for n in ast.walk(outer) if isinstance(n, ast.Call) and ast.unparse(n.func) == "release_for"]
-    assert {id(n) for n in named} == {id(n) for n in ast.walk(passed) if isinstance(n, ast.Name) and n in named}
-    tree = ast.parse(inspect.getsource(release_for))
-    uses = []
+@pytest.mark.parametrize("name", ["release", "release_for", "distances_for", "released"])
+def test_rows_are_read_in_one_function(name: str) -> None:
+    """Codes and units are passed on, at last to _count, and only their shape and type is looked at besides."""
+    passed_on = {
+        "release": ("release_for",),
+        "released": ("release_for", "distances_for"),
+        "release_for": ("_check", "_count"),
+        "distances_for": ("_check", "_count"),
+    }
+    tree = ast.parse(inspect.getsource(getattr(selection if name == "released" else module, name)))
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in ("codes", "units"):
-            parent = parents[node]
-            uses.append(parent.attr if isinstance(parent, ast.Attribute) else ast.unparse(parent))
-    allowed = {"ndim", "shape", "dtype", "units is not None", "units is None"}
-    assert set(uses) - allowed == {"_count(codes, workload, units, rows_per_unit)"}
-    others = [name for name in vars(module) if callable(getattr(module, name)) and name.startswith("_")]
-    assert {"_count", "_table"} <= set(others)
+    uses = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in ("codes", "units")]
+    assert uses
+    for use in uses:
+        parent = parents[use]
+        if isinstance(parent, ast.keyword):
+            parent = parents[parent]
+        if isinstance(parent, ast.Dict):  # how = {"units": units, ...}, which is passed on
+            assert [ast.unparse(n.value) for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg is None]
+            continue
+        assert isinstance(parent, ast.Call), ast.unparse(parent)
+        assert ast.unparse(parent.func) in passed_on[name]
+    looked_at = ast.parse(inspect.getsource(module._check))
+    parents = {child: node for node in ast.walk(looked_at) for child in ast.iter_child_nodes(node)}
+    seen = [parents[n] for n in ast.walk(looked_at) if isinstance(n, ast.Name) and n.id in ("codes", "units")]
+    told = {n.attr if isinstance(n, ast.Attribute) else ast.unparse(n) for n in seen}
+    assert told == {"ndim", "shape", "dtype", "units is not None", "units is None"}
 
 
 def test_a_code_outside_its_domain_does_not_fail() -> None:

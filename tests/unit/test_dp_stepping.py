@@ -95,7 +95,7 @@ def test_a_fit_that_goes_on_releases_no_tables_again_and_takes_no_step_again(
 ) -> None:
     how: dict[str, Any] = {"options": FitOptions(holdout=0.0), "privacy": private("hybrid"), "checkpoint": tmp_path}
     fit(table(), **how)
-    monkeypatch.setattr("models.dp.fitting.release_for", lambda *_, **__: pytest.fail("tables were released again"))
+    monkeypatch.setattr("models.dp.fitting.released", lambda *_, **__: pytest.fail("tables were released again"))
     monkeypatch.setattr(refining.Steps, "gradient", lambda *_: pytest.fail("a step was taken again"))
     heard = Heard()
     fit(table(), **how, progress=heard)

@@ -1,7 +1,7 @@
 """AIM's inference in fewer passes: the arithmetic of `dpmm.models.base.mbi`, 4 to 6 times as fast.
 
 Most of the package's time goes into what surrounds its sums: checks of shapes, `nan_to_num` of finite numbers, general
-products with identity matrices, scipy's general logsumexp. `quicken` replaces these by plain numpy. Marginals of the same
+products with identity matrices, scipy's general logsumexp. `quicken` replaces these by plain numpy. Marginals of equal
 measurements agree to 1e-10 of a mean cell (`python -P bench/dp/peers/inference.py` compares them, in the package's
 environment). What AIM selects, and the noise, stay the package's own.
 """
@@ -182,7 +182,9 @@ def _marginals(seed: int, columns: int, size: int, pairs: int) -> Any:
     engine = FactoredInference(Domain(names, sizes.tolist()), iters=100, prng=np.random.RandomState(seed))
     began = time.process_time()
     found = engine.estimate(tables).marginals
-    return np.concatenate([found[c].project(sorted(c)).values.ravel() for c in sorted(found)]), time.process_time() - began
+    return np.concatenate(
+        [found[c].project(sorted(c)).values.ravel() for c in sorted(found)]
+    ), time.process_time() - began
 
 
 if __name__ == "__main__":

@@ -45,6 +45,13 @@ def canary(
         units = np.minimum(np.arange(len(codes)), len(others)) if k > 1 else None
         drawn = releasing.release_for(codes, workload, event, rows_per_unit=k, units=units)
         ratios[i] = log_ratio(drawn, workload, len(others), k)
+    name = f"canary: unit of {k} rows" if k > 1 else "canary: one row"
+    return judged(name, ratios, coins, epsilon, delta, time.perf_counter() - start)
+
+
+def judged(name: str, ratios: Array, coins: Array, epsilon: float, delta: float, seconds: float) -> Finding:
+    """Whether log-likelihood ratios (releases,) tell of coins (releases,) as much as claimed, and no more."""
+    releases = len(coins)
     correct = int(((ratios > 0) == coins).sum())
     mu = mu_of(epsilon, delta)
     p, blind = guesses_p(correct, releases, mu), blind_p(correct, releases, BLIND * mu)
@@ -55,7 +62,7 @@ def canary(
     gap = float(ratios[coins].mean() - ratios[~coins].mean()) / spread
     lower = epsilon_of(seen, delta)
     return Finding(
-        f"canary: unit of {k} rows" if k > 1 else "canary: one row",
+        name,
         p > ALARM and blind > ALARM,
         f"{correct} of {releases} coins guessed{', too few: the audit is blind' if blind <= ALARM else ''}",
         claim=epsilon,
@@ -63,7 +70,7 @@ def canary(
         confidence=CONFIDENCE,
         p=p,
         trials=releases,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         figures={
             "delta": delta,
             "correct": correct,

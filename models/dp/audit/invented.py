@@ -1,8 +1,8 @@
-"""Invented tables in cells of a public domain, and `fit_marginals` on them: for audits that need many releases."""
+"""Invented tables in cells of a public domain, and what is released of them: for audits that need many releases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,14 @@ def unlike() -> Mapping[str, tuple[Array, Array]]:
 
 def job(codes: Array) -> Result:
     """`marginals.fit_marginals` on codes, what of its result is public, and the tables by numpy's own histogram."""
-    options = MarginalOptions(epsilon=1.0, delta=1e-9, plan=QUICK)
+    options = MarginalOptions(epsilon=1.0, delta=1e-9, plan=QUICK, selection=False)
     generator = marginals.fit_marginals(codes, SIZES, options)
-    exact = []
-    for axes in generator.release.workload.axes:
-        bins = [np.arange(SIZES[c] + 1) - 0.5 for c in axes]
-        counts = np.histogramdd(codes[:, list(axes)], bins)[0] if axes else np.array(len(codes))
-        exact.append(counts.astype(np.int64))
-    return Result(public_text(generator), generator.release, tuple(exact))
+    exact = tuple(counted(codes, axes) for axes in generator.release.workload.axes)
+    return Result(public_text(generator), generator.release, exact)
+
+
+def counted(codes: Array, axes: Sequence[int]) -> Array:
+    """A table of codes, by numpy's own histogram."""
+    bins = [np.arange(SIZES[c] + 1) - 0.5 for c in axes]
+    counts = np.histogramdd(codes[:, list(axes)], bins)[0] if axes else np.array(len(codes))
+    return counts.astype(np.int64)

@@ -27,6 +27,7 @@ Array = npt.NDArray[Any]
 NOISY = frozenset(
     {
         "Release.counts",
+        "Distances.values",
         "OnePass.probabilities",
         "OnePass.rows",
         "OnePass.residual",
@@ -35,7 +36,9 @@ NOISY = frozenset(
         "TargetModel.coefficients",
     }
 )
-"""Fields whose values follow from the noisy counts. Their shapes and types must be equal."""
+"""Fields whose values follow from noisy counts. Their shapes and types must be equal."""
+CHOSEN = frozenset({"Release.counts", "Release.sd", "Workload.axes", "Workload.shares", "OnePass.target"})
+"""Fields that follow from noisy distances, with their shapes, where tables were chosen by them."""
 CELLS, RELEASES = 24, 20
 """Noise is compared in tables of at least so many cells, over so many releases."""
 
@@ -53,24 +56,28 @@ class Result:
 Job = Callable[[Any], Result]
 
 
-def described(value: Any, noisy: frozenset[str] = NOISY) -> Any:
-    """Everything about a value but what noise is in, as JSON."""
+def described(value: Any, noisy: frozenset[str] = NOISY, chosen: frozenset[str] = frozenset()) -> Any:
+    """Everything about a value but what noise is in, and what was chosen by noisy values, as JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value).__name__
+        if getattr(getattr(value, "release", value), "distances", None) is not None:
+            chosen = CHOSEN
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return {"": kind} | {
-            name: _shape(item) if f"{kind}.{name}" in noisy else described(item, noisy) for name, item in fields.items()
+            name: _shape(item) if f"{kind}.{name}" in noisy else described(item, noisy, chosen)
+            for name, item in fields.items()
+            if f"{kind}.{name}" not in chosen
         }
     if isinstance(value, Mapping):
-        return {str(k): described(v, noisy) for k, v in value.items()}
+        return {str(k): described(v, noisy, chosen) for k, v in value.items()}
     if isinstance(value, np.ndarray):
         return {**_shape(value), "values": value.tolist()}
     if isinstance(value, (list, tuple)):
-        return [described(v, noisy) for v in value]
+        return [described(v, noisy, chosen) for v in value]
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if hasattr(value, "__dict__") or hasattr(type(value), "__slots__"):
-        return {"": type(value).__name__, **described(dict(getattr(value, "__dict__", {})), noisy)}
+        return {"": type(value).__name__, **described(dict(getattr(value, "__dict__", {})), noisy, chosen)}
     return repr(value)
 
 

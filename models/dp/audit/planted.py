@@ -5,6 +5,7 @@ any of them: functions of its modules are replaced from here, and put back.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,10 @@ import numpy as np
 import torch
 
 from models import synthesize
-from models.dp import discovery, fitting, gradients, marginals
+from models.dp import discovery, fitting, gradients, marginals, selection
 from models.dp import release as releasing
 from models.dp.noise import discrete_gaussian
-from models.dp.release import Release
+from models.dp.release import Distances, Release
 from models.dp.stream import Stream
 from models.progress import Progress
 from models.table import Table
@@ -63,7 +64,7 @@ def one_noise_for_all_tables() -> Iterator[None]:
     def reuse(_: Any) -> Callable[..., Any]:
         return lambda sd, size, source: np.rint(sd * drawn[0][:size]).astype(np.int64)
 
-    with replaced(marginals, "release", begin), replaced(releasing, "discrete_gaussian", reuse):
+    with replaced(marginals, "released", begin), replaced(releasing, "discrete_gaussian", reuse):
         yield
 
 
@@ -75,7 +76,7 @@ def same_noise_in_every_release() -> Iterator[None]:
     def make(release: Callable[..., Release]) -> Callable[..., Release]:
         return lambda *given, **options: release(*given, **{**options, "source": Stream(key).bytes})
 
-    with replaced(marginals, "release", make), replaced(releasing, "release", make):
+    with replaced(marginals, "released", make):
         yield
 
 
@@ -87,6 +88,37 @@ def units_unbounded() -> Iterator[None]:
         return lambda units, bound: np.arange(len(units))
 
     with replaced(releasing, "kept_rows", everything), replaced(fitting, "kept_rows", everything):
+        yield
+
+
+@contextmanager
+def distances_charged_as_one() -> Iterator[None]:
+    """Each distance gets the noise that it would need alone, however many there are."""
+
+    def make(noise_for: Callable[..., Any]) -> Callable[..., Any]:
+        def alone(workload: Any, *given: Any) -> Any:
+            return tuple(sd / math.sqrt(len(workload.axes)) for sd in noise_for(workload, *given))
+
+        return alone
+
+    with replaced(releasing, "noise_for", make):
+        yield
+
+
+@contextmanager
+def distances_from_exact_columns() -> Iterator[None]:
+    """Distances are taken from the product of the exact shares of columns, which one row more changes too."""
+
+    def make(distances_for: Callable[..., Distances]) -> Callable[..., Distances]:
+        def measured(codes: Any, workload: Any, _: Any, *given: Any, **options: Any) -> Distances:
+            columns = [np.bincount(codes[:, c], minlength=size) for c, size in enumerate(workload.sizes)]
+            products = [np.outer(columns[a], columns[b]) / max(len(codes), 1) for a, b in workload.axes]
+            references = [np.rint(p).astype(np.int64) for p in products]
+            return distances_for(codes, workload, references, *given, **options)
+
+        return measured
+
+    with replaced(selection, "distances_for", make):
         yield
 
 
@@ -106,7 +138,7 @@ def empty_cells_silent() -> Iterator[None]:
 
         return sparse
 
-    with replaced(marginals, "release", make):
+    with replaced(marginals, "released", make):
         yield
 
 
@@ -134,7 +166,7 @@ def row_count_leaked() -> Iterator[None]:
     def make(release: Callable[..., Release]) -> Callable[..., Release]:
         return lambda codes, *given, **options: release(codes, *given, **{**options, "rows": len(codes)})
 
-    with replaced(fitting, "release_for", make):
+    with replaced(fitting, "released", make):
         yield
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from models.dp.audit import planted, whole
 from models.dp.audit.canary import canary
+from models.dp.audit.chosen import distance_canary, distance_noise
 from models.dp.audit.finding import Finding
 from models.dp.audit.gradient import clipped_records, fresh_gradients, gradient_canary
 from models.dp.audit.invented import job, people, unlike
@@ -49,12 +50,15 @@ Audit = Callable[[], Finding]
 def audits(sizes: Sizes) -> Iterator[Finding]:
     """Findings about the code as it is, each as soon as it is there."""
     yield _metadata()
+    yield _metadata_of_chosen()
     yield _sensitivity()
     yield _noise()
     yield _fresh(sizes.fresh)
     if sizes.releases:
         yield canary(1.0, DELTA, sizes.releases)
     yield _unit_canary(sizes.units)
+    yield _distance_canary(sizes.units)
+    yield distance_noise(sizes.fresh)
     yield _label(sizes.labels)
     yield clipped_records()
     yield fresh_gradients()
@@ -65,6 +69,10 @@ def audits(sizes: Sizes) -> Iterator[Finding]:
 
 def _metadata() -> Finding:
     return metadata("neighbours: metadata", whole.job, whole.neighbours())
+
+
+def _metadata_of_chosen() -> Finding:
+    return metadata("neighbours: metadata, tables chosen", whole.job, whole.choosing())
 
 
 def _sensitivity() -> Finding:
@@ -82,6 +90,10 @@ def _fresh(releases: int = SHORT.fresh) -> Finding:
 
 def _unit_canary(releases: int = SHORT.units) -> Finding:
     return canary(10.0, DELTA, releases, rows_per_unit=UNIT, brought=2 * UNIT)
+
+
+def _distance_canary(releases: int = SHORT.units) -> Finding:
+    return distance_canary(10.0, DELTA, releases, UNIT)
 
 
 def _large_unit() -> Finding:
@@ -107,6 +119,8 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], Audit]] = {
     "one noise for all tables": (planted.one_noise_for_all_tables, _fresh),
     "same noise in every release": (planted.same_noise_in_every_release, _fresh),
     "unit of unbounded rows, whole job": (planted.units_unbounded, _sensitivity),
+    "distances charged as one": (planted.distances_charged_as_one, _distance_canary),
+    "distances from exact columns": (planted.distances_from_exact_columns, distance_noise),
     "holdout by a permutation": (planted.holdout_by_permutation, _sensitivity),
     "bins from the rows": (planted.bins_from_rows, _metadata),
     "exact number of rows": (planted.row_count_leaked, _metadata),

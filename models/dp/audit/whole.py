@@ -39,15 +39,17 @@ SCHEMA = Schema(
 HOMES, BOUND = 150, 2
 QUICK = FitPlan(latent=16, steps=3)
 UNTOLD = frozenset({"residual"})
-"""Entries of a manifest that follow from noise; with the number of rows, which is noisy too, where it is not public."""
+"""Entries of a manifest that follow from noise; with the number of rows, which is noisy too, where it is not public,
+and of tables, where they are chosen."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """by_home: units are homes of up to BOUND rows; else rows."""
+    """by_home: units are homes of up to BOUND rows; else rows. selection: count chosen tables alone, not all."""
 
     table: Table
     by_home: bool = False
+    selection: bool = False
 
 
 def people() -> list[tuple[str, ...]]:
@@ -72,7 +74,8 @@ def asked(rows: list[tuple[str, ...]], by_home: bool = False) -> Asked:
 
 
 def neighbours() -> Mapping[str, tuple[Asked, Asked]]:
-    """Pairs of tables that differ by one unit, each in a way that could show."""
+    """Pairs of tables that differ by one unit, each in a way that could show. All tables are counted: whether they are
+    equal in each, noise apart, can be seen then."""
     base = people()
     one = asked(base)
     more = {
@@ -91,6 +94,12 @@ def neighbours() -> Mapping[str, tuple[Asked, Asked]]:
     }
 
 
+def choosing() -> Mapping[str, tuple[Asked, Asked]]:
+    """The same with tables that are chosen."""
+    pairs = neighbours().items()
+    return {name: (replace(a, selection=True), replace(b, selection=True)) for name, (a, b) in pairs}
+
+
 @contextmanager
 def quick(plan: FitPlan = QUICK) -> Iterator[None]:
     """The generator's fit, which sees no row, takes few steps."""
@@ -100,7 +109,7 @@ def quick(plan: FitPlan = QUICK) -> Iterator[None]:
 
 def job(given: Asked) -> Result:
     """`models.synthesize.fit` on a table, and everything of its result that is public, with all that it said."""
-    privacy = PrivacyOptions(1.0, 1e-9)
+    privacy = PrivacyOptions(1.0, 1e-9, options={"selection": given.selection})
     if given.by_home:
         privacy = replace(privacy, unit="home", rows_per_unit=BOUND)
     heard = Heard()
@@ -115,7 +124,8 @@ def job(given: Asked) -> Result:
     except (PopulaceError, ValueError, IndexError, KeyError) as error:
         return Result(f"{type(error).__name__}: {error}", None, ())
     manifest = {k: v for k, v in made.manifest.items() if k not in UNTOLD}
-    manifest["plan"] = {k: v for k, v in manifest["plan"].items() if k != "rows"}
+    noisy = {"rows", "tables"} if given.selection else {"rows"}
+    manifest["plan"] = {k: v for k, v in manifest["plan"].items() if k not in noisy}
     public = {
         "schema": made.schema.to_json(),
         "encoding": made.encoding.to_json(),
