@@ -52,8 +52,10 @@ _POWER, _TARGET = 0.3, 1.5
 """A column weighs as its number of cells to this power, 1 on average; the target this much."""
 _TARGET_ROWS = 131_072, 32_768
 """Rows of the mixture that the target's regression learns from; and of the smaller one, to find its weight."""
-_SHARE = 0.77
-"""Of the lambda found: it is best for squared errors of the mixture, and rows drawn from a sharper one scatter less."""
+_SHARE, _NARROW, _WIDE = (0.77, 1.1), 13, 24
+"""Of the lambda found, which is best for squared errors of the mixture, in tables of so many columns, and between them
+in proportion: measured on one table of each width (docs/privacy/marginals.md). Rows of a sharper mixture scatter less;
+with many columns, what is learnt from noise costs more than that."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def fit(release: Release, plan: FitPlan, seed: int, progress: Progress = SILENT)
     agreed = consistent(release)
     sizes = release.workload.sizes
     found = None if plan.strength is not None else _search(release, agreed, seed, progress)
-    strength = plan.strength if found is None else _SHARE * found.strength
+    strength = plan.strength if found is None else share_of(len(sizes)) * found.strength
     assert strength is not None  # noqa: S101 - one of both
     targets = _targets(release, agreed)
     mean = torch.tensor(np.concatenate(agreed.one_way), dtype=torch.float32)
@@ -167,6 +169,11 @@ def fit(release: Release, plan: FitPlan, seed: int, progress: Progress = SILENT)
     progress.check()
     codes = fitted.sample(_TARGET_ROWS[0], key(seed, "rows of the target"))
     return replace(fitted, target=train(codes, sizes, label, found.weight(sizes, label, seed)))
+
+
+def share_of(columns: int) -> float:
+    """Part of the strength found that is used."""
+    return float(np.interp(columns, (_NARROW, _WIDE), _SHARE))
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ TRIPLES, MOST = 24.0, 2.0
 """Importance of all triples together, by the number of columns, and at most; that of all pairs is 1."""
 LEAST = 0.5
 """A table is not counted for a share of which it would have little."""
-BEYOND = 0.3
+BEYOND = 0.4
 """What a triple says beyond its pairs is taken to be this part of their three distances."""
 
 
