@@ -72,7 +72,8 @@ class PrivacyRequest(_Strict):
     )
     options: dict[str, Any] = Field(
         {},
-        description="By name: bins (of numbers without edges), triples, selection, one_way; of steps tables, rate, steps, clip.",
+        description="By name: bins (of numbers without edges), triples, selection, one_way; of steps tables, rate, "
+        "steps, clip.",
     )
 
 
