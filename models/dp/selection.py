@@ -47,6 +47,8 @@ NOISE = 0.25
 """Of a table's own noise, what is left of it in a fit that averages many tables."""
 TRIPLES, MOST = 24.0, 2.0
 """Importance of all triples together, by the number of columns, and at most; that of all pairs is 1."""
+TARGET = 4.0
+"""Importance of a pair with the target."""
 LEAST = 0.5
 """A table is not counted for a share of which it would have little."""
 BEYOND = 0.4
@@ -117,6 +119,7 @@ def choose_tables(workload: Workload, seen: Distances, chance: Array, scale: flo
     for i, axes in enumerate(larger):
         if len(axes) == 2:
             expected[i] = near[axes]
+            importance[i] = TARGET if workload.target in axes else 1.0
             continue
         expected[i] = BEYOND * math.fsum(near.get(pair, 0.0) for pair in combinations(axes, 2))
         importance[i] = min(MOST, TRIPLES / len(workload.sizes)) * len(near) / triples
