@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MECHANISMS = {
-    "marginals": "One release of noisy tables of counts (columns and pairs, by the target where one is named), to "
-    "which a "
-    "generator is fitted; rows are drawn from the generator, and neither reads a row.",
+    "marginals": "Noisy tables of counts (columns, then the pairs, by the target where one is named, that noisy "
+    "figures of their dependence say are worth counting), to which a generator is fitted; rows are drawn from the "
+    "generator, and neither reads a row.",
     "dpsgd": "A generator trained by DP-SGD: each step takes a Poisson sample of the units, clips each unit's "
     "gradient and "
     "adds Gaussian noise.",

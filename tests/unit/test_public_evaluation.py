@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.accounting import gaussian
-from models.dp.pairs import choose
+from models.dp.pairs import Workload, choose
 from models.dp.public_evaluation import NO_SHARE, NO_TABLES, Rows, distance, public_evaluation, rows_of
 from models.dp.public_evaluation import Noisy as NoisyTable
 from models.dp.release import events, release_for
@@ -166,6 +166,10 @@ def test_wide_tables_are_looked_at_in_part() -> None:
     drawn = release_for(wide, choose([2] * 60), EVENT, rows=300)
     found = public_evaluation([f"c{i}" for i in range(60)], [2] * 60, wide, release=drawn)["release"]
     assert (found["pairs_looked_at"], found["pairs_in_all"], len(found["pairs"])) == (1_000, 1_770, 40)
+    assert found["pairs_not_counted"] == 0
+    some = release_for(wide, Workload((2,) * 60, ((0,), (0, 1), (0, 2, 5)), (1 / 3,) * 3), EVENT, rows=300)
+    part = public_evaluation([f"c{i}" for i in range(60)], [2] * 60, wide, release=some)["release"]
+    assert (part["pairs_looked_at"], part["pairs_not_counted"]) == (4, 1_766)
     assert len(found["columns"]) == 60
 
 
