@@ -411,9 +411,12 @@ def test_many_readers_hold_no_threads(world: World, monkeypatch: pytest.MonkeyPa
     for thread in threads:
         thread.start()
     time.sleep(0.8)
-    began = time.monotonic()
-    assert world.client.get("/v1/jobs").status_code == 200
-    assert time.monotonic() - began < 3, "other calls go on"
+    answered: list[int] = []
+    other = threading.Thread(target=lambda: answered.append(world.client.get("/v1/jobs").status_code), daemon=True)
+    other.start()
+    other.join(60)  # were threads held, it would wait for the readers, and they for the job
+    assert answered == [200]
+    assert not got, "all are still reading"
     world.client.post(f"/v1/jobs/{job_id}/cancel")
     for thread in threads:
         thread.join(20)
