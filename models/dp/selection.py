@@ -128,7 +128,7 @@ def choose_tables(workload: Workload, seen: Distances, chance: Array, scale: flo
     shares = allocate(expected, noise, importance)
     counted = np.flatnonzero(shares > 0)
     kept = tuple(larger[i] for i in counted)
-    return replace(workload, axes=kept, shares=tuple((shares[counted] / shares[counted].sum()).tolist()))
+    return replace(workload, axes=kept, shares=tuple(shares[counted].tolist()))
 
 
 def allocate(expected: Array, noise: Array, importance: Array) -> Array:
