@@ -19,7 +19,7 @@ from models.dp.selection import independent, part
 from models.rng import stream
 
 COLUMNS, CELLS = 5, 3
-RELEASES = 12
+RELEASES = 60
 
 
 def distance_canary(epsilon: float, delta: float, releases: int, rows: int, seed: int = 0) -> Finding:
