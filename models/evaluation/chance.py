@@ -75,7 +75,8 @@ def share_error(p: Floats, n: float, m: float) -> Floats:
 class Finding:
     """One column, pair or group. value: how far it is off; expected: what fresh real rows read on average; bar: what
     they hardly ever exceed; holdout: what the holdout reads; more: further figures of the table. error: standard error
-    of the value (of a distance, its standard deviation by chance); span: its 95% interval, where no error gives it."""
+    of the value (of a distance, its standard deviation by chance); span: its 95% interval, where no error gives it;
+    most: the largest value that there can be."""
 
     subject: str
     columns: tuple[str, ...]
@@ -86,6 +87,7 @@ class Finding:
     more: Mapping[str, Any] = field(default_factory=dict)
     error: float | None = None
     span: tuple[float, float] | None = None
+    most: float = 1.0
 
     @property
     def excess(self) -> float:
@@ -101,7 +103,7 @@ class Finding:
     def high(self) -> float | None:
         if self.span is not None:
             return self.span[1]
-        return None if self.error is None else self.value + 1.96 * self.error
+        return None if self.error is None else min(self.most, self.value + 1.96 * self.error)
 
     def to_json(self) -> dict[str, Any]:
         own = {k: getattr(self, k) for k in ("subject", "value", "low", "high", "expected", "bar", "holdout")}
@@ -139,7 +141,7 @@ def _metric(name: str, found: Finding, subject: str, unit: str, note: str) -> Me
         subject,
         holdout=finite(found.holdout),
         low=finite(found.low),
-        high=finite(found.high if found.high is None or unit != "share" else min(1.0, found.high)),
+        high=finite(found.high),
         goal=0.0,
         unit=unit,
         note=note,

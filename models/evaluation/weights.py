@@ -167,7 +167,9 @@ def _means(t: Sampled, weigh: list[int], tables: list[Matrix], own: list[Floats]
         held = abs(read[2][0] - a) / sa if len(read) > 2 and np.isfinite(read[2][0]) else None
         name = t.context.names[j]
         more = {"real": a, "synthetic": b, "weighted": j not in weigh}
-        out.append(Finding(name, (name,), abs(b - a) / sa, 0.8 * error, max(z * error, LEAST), held, more, error))
+        out.append(
+            Finding(name, (name,), abs(b - a) / sa, 0.8 * error, max(z * error, LEAST), held, more, error, most=math.inf)
+        )
     return out
 
 

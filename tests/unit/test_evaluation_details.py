@@ -283,3 +283,10 @@ def test_findings_have_intervals_that_hold_their_values() -> None:
     assert (broken.high or 0) - (broken.low or 0) == pytest.approx(
         2 * 1.96 * np.sqrt((broken.value or 0) / 4000), rel=0.3
     )
+
+
+def test_a_share_and_its_interval_stay_below_one() -> None:
+    rows = people(4000, 300)
+    gone = looked(rows[rows["district"] != "j"]).sections["subgroups"]["rows"]
+    (lost,) = [r for r in gone if r["subject"] == "district = j"]
+    assert (lost["value"], lost["high"]) == (1.0, 1.0)
