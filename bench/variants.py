@@ -4,8 +4,8 @@ the time of a run (the product has no switches for them).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.passes import Context, columns_of, in_passes, replaced, with_latent
 from models import synthesize
 from models.conditions import Condition
 from models.encoding.cells import Array
@@ -23,11 +24,9 @@ from models.gan import fitting, masks, sampler, weighing
 from models.gan.network import shadow
 from models.gan.pairs import NO_PAIRS
 from models.gan.picking import Picker
-from models.gan.sampler import Pin, Sampler
 from models.gan.smooth import Basis
 from models.gan.trainer import Trainer
 
-Context = Callable[[], AbstractContextManager[Any]]
 Facts = Mapping[str, Any]
 
 
@@ -49,30 +48,9 @@ class Variant:
     same: Callable[[Facts], str] = lambda facts: ""
 
 
-@contextmanager
-def replaced(*changes: tuple[Any, str, Any]) -> Iterator[None]:
-    """(owner, attribute, value): there for the time being."""
-    with ExitStack() as back:
-        for owner, name, value in changes:
-            back.callback(setattr, owner, name, getattr(owner, name))
-            setattr(owner, name, value)
-        yield
-
-
 # Orders: of whole columns, the target last.
 
 Rank = Callable[[Array, TableEncoding, list[list[int]]], list[list[int]]]
-
-
-def columns_of(layout: Layout) -> list[list[int]]:
-    """Slots of each column, in table order: its links, its (coarse) cells, its fine cells."""
-    out: list[list[int]] = []
-    for slot, parent in enumerate(layout.parents):
-        if parent >= 0 or slot - 1 in layout.links:
-            out[-1].append(slot)
-        else:
-            out.append([slot])
-    return out
 
 
 def ordered(rank: Rank) -> Context:
@@ -201,49 +179,6 @@ def even_cells() -> Iterator[None]:
         yield
 
 
-def in_passes(size: int) -> Context:
-    """`size` columns are drawn from one pass of the network, independently but for the impossible pairs; then, from
-    another pass each, what stands in several slots: links, coarse cells, fine cells.
-    """
-
-    @torch.no_grad()
-    def walk(
-        self: Sampler,
-        slots: Sequence[int],
-        h: Tensor,
-        cells: Tensor,
-        draw: Callable[[Tensor, int], Tensor],
-        pins: Mapping[int, Pin],
-        drawn: Sequence[int] = (),
-    ) -> tuple[Tensor, Tensor]:
-        done: list[int] = list(drawn)
-        for group in passes(self.layout, slots, size):
-            for slot in group:
-                parent = self.layout.parents[slot]
-                p = self.probabilities(h, slot, cells[:, parent] if parent >= 0 else None)
-                cells[:, slot] = draw(self.pairs.apply(p, slot, cells, done), slot)
-                done.append(slot)
-            for slot in group:
-                h += self.entry[slot].index_select(0, cells[:, slot])
-        return torch.ones(len(h)), torch.zeros(len(h))
-
-    return partial(replaced, (Sampler, "_walk", walk))
-
-
-def passes(layout: Layout, slots: Sequence[int], size: int) -> list[list[int]]:
-    """Slots in drawing order -> those drawn from the same pass."""
-    place = {slot: i for i, slot in enumerate(slots)}
-    columns = sorted((c for c in columns_of(layout) if c[0] in place), key=lambda c: place[c[0]])
-    out = []
-    for first in range(0, len(columns), size):
-        block = columns[first : first + size]
-        stages: tuple[list[int], ...] = ([], [], [])
-        for slot in (s for c in block for s in c):
-            stages[0 if slot in layout.links else 2 if layout.parents[slot] >= 0 else 1].append(slot)
-        out += [stage for stage in stages if stage]
-    return out
-
-
 def of_pool(size: int) -> Context:
     return partial(replaced, (weighing, "POOL", size), (sampler, "POOL", size))
 
@@ -297,6 +232,8 @@ VARIANTS = [
     Variant("no-settling", "parts", "no settling", patch=part(fitting, "settle", unchanged), starts="training"),
     Variant("blocks-2", "columns per pass", "2", patch=in_passes(2), starts="weights"),
     Variant("blocks-4", "columns per pass", "4", patch=in_passes(4), starts="weights"),
+    Variant("blocks-2-z", "columns per pass", "2, given a latent variable", patch=with_latent(2)),
+    Variant("blocks-4-z", "columns per pass", "4, given a latent variable", patch=with_latent(4)),
     Variant("width-256", "network", "width 256", {"hidden": 256}),
     Variant("width-768", "network", "width 768", {"hidden": 768}),
     Variant("dropout-0", "network", "dropout 0", {"dropout": 0.0}),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import ablation, variants
+from bench import ablation, passes, variants
 from bench.variants import BY_NAME, Variant
 from models.encoding.encoding import Layout
 from models.gan import fitting
@@ -44,17 +44,26 @@ class TestVariants:
         assert (seen, fitting.FIXED) == ([1.0], before)
 
     def test_columns_stay_whole(self) -> None:
-        assert variants.columns_of(LAYOUT) == [[0], [1, 2, 3]]
+        assert passes.columns_of(LAYOUT) == [[0], [1, 2, 3]]
 
     def test_slots_of_a_pass(self) -> None:
-        assert variants.passes(LAYOUT, [1, 2, 3, 0], 1) == [[1], [2], [3], [0]]
-        assert variants.passes(LAYOUT, [0, 1, 2, 3], 2) == [[1], [0, 2], [3]]
+        assert passes.passes(LAYOUT, [1, 2, 3, 0], 1) == [[1], [2], [3], [0]]
+        assert passes.passes(LAYOUT, [0, 1, 2, 3], 2) == [[1], [0, 2], [3]]
+        tied = passes.extended(LAYOUT, 1)
+        assert passes.passes(tied, [4, 0, 1, 2, 3], 2, [4]) == [[4], [1], [0, 2], [3]]
+
+    def test_a_latent_variable_is_the_cluster_of_the_cells(self) -> None:
+        rng = np.random.default_rng(0)
+        codes = np.stack([rng.integers(0, size, 3_000) for size in LAYOUT.sizes], 1).astype(np.uint8)
+        found = passes.clusters(codes, LAYOUT, passes.columns_of(LAYOUT), 1)
+        rows = codes[:, 0] * 4 + codes[:, 2]
+        assert len(np.unique(np.stack([rows, found], 1), axis=0)) == 12, "each pair of cells lies in one cluster"
 
     def test_one_column_per_pass_is_the_plain_walk_and_two_are_not(self) -> None:
         plain = drawn(LAYOUT)
-        with variants.in_passes(1)():
+        with passes.in_passes(1)():
             np.testing.assert_array_equal(drawn(LAYOUT), plain)
-        with variants.in_passes(2)():
+        with passes.in_passes(2)():
             assert (drawn(LAYOUT) != plain).any()
 
     def test_learnt_order_begins_with_what_the_others_tell_least_of(self) -> None:
@@ -78,7 +87,7 @@ class TestProgram:
         doc = tmp_path / "doc.md"
         doc.write_text(f"before\n{ablation.BEGIN}\nold\n{ablation.END}\nafter\n")
         broken = Variant("even", "cells", "broken", patch=lambda: 1 / 0)  # type: ignore[arg-type, return-value]
-        chosen = [v for v in variants.VARIANTS if v.name in ("base", "no-settling", "blocks-2")]
+        chosen = [v for v in variants.VARIANTS if v.name in ("base", "no-settling", "blocks-2", "blocks-2-z")]
         monkeypatch.setattr(ablation, "VARIANTS", [*chosen, broken])
         command = [*SMALL, "--out", str(tmp_path), "--doc", str(doc)]
         assert ablation.main(command) == 0
