@@ -51,7 +51,6 @@ def in_passes(size: int) -> Context:
     """`size` columns are drawn from one pass of the network, independently but for the impossible pairs; then, from
     another pass each, what stands in several slots: links, coarse cells, fine cells.
     """
-
     return partial(replaced, (Sampler, "_walk", _walk(size, ())))
 
 

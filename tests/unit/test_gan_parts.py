@@ -108,6 +108,17 @@ def test_plans_fit_the_table(rows: int) -> None:
     assert found.direct >= 12
 
 
+def test_tables_of_numbers_alone_get_a_narrower_network_unless_there_is_no_discriminator() -> None:
+    numbers = Layout((32,) * 10 + (2,), (-1,) * 11, (None,) * 11, ordered=(32,) * 10 + (0,))
+    mixed = Layout((32,) * 8 + (2,) * 3, (-1,) * 11, (None,) * 11, ordered=(32,) * 8 + (0,) * 3)
+    assert [make_plan(rows, numbers, FitOptions()).hidden for rows in (6_000, 17_000, 36_000, 90_000)] == [
+        192, 192, 448, 512,
+    ]  # fmt: skip
+    assert make_plan(17_000, numbers, FitOptions(adversarial="never")).hidden == 512
+    assert make_plan(17_000, numbers, FitOptions(hidden=320)).hidden == 320
+    assert make_plan(17_000, mixed, FitOptions()).hidden == 512
+
+
 def test_options_are_checked_and_named() -> None:
     for raw in (
         {"steps": 0},
