@@ -167,9 +167,8 @@ def _means(t: Sampled, weigh: list[int], tables: list[Matrix], own: list[Floats]
         held = abs(read[2][0] - a) / sa if len(read) > 2 and np.isfinite(read[2][0]) else None
         name = t.context.names[j]
         more = {"real": a, "synthetic": b, "weighted": j not in weigh}
-        out.append(
-            Finding(name, (name,), abs(b - a) / sa, 0.8 * error, max(z * error, LEAST), held, more, error, most=math.inf)
-        )
+        value, bar = abs(b - a) / sa, max(z * error, LEAST)
+        out.append(Finding(name, (name,), value, 0.8 * error, bar, held, more, error, most=math.inf))
     return out
 
 
