@@ -257,6 +257,16 @@ def test_verdict_counts_the_headline_figures() -> None:
     assert "Of 1 headline figure, 0 read as real rows that nothing was trained on do." in page
 
 
+def test_the_verdict_is_not_green_while_any_figure_fails() -> None:
+    data = report()
+    for one in data["metrics"]:
+        one["status"] = "pass"
+    assert 'class="verdict good"' in render(data)
+    data["metrics"].append(metric("trend", 0.3, "a pair", bar=0.1, status="fail"))
+    assert build(data)["count"]["fail"] == 0
+    assert 'class="verdict bad"' in render(data)
+
+
 def test_rules_and_their_cost() -> None:
     assert 'id="rules"' not in render(report())
     rules: dict[str, Any] = {
