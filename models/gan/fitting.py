@@ -22,7 +22,7 @@ from models.gan.network import Generator
 from models.gan.orders import drawing_order
 from models.gan.pairs import NO_PAIRS, find_pairs
 from models.gan.parallel import in_order
-from models.gan.plan import MANY, Plan, precision
+from models.gan.plan import MANY, Plan, plays, precision
 from models.gan.sampler import Sampler
 from models.gan.smooth import smooth_basis
 from models.gan.tails import tails_of
@@ -33,8 +33,6 @@ from models.options import FitOptions
 from models.progress import Progress
 from models.rng import key, stream
 
-HELD = 200
-"""Rows kept from training, at least, for a discriminator to be judged by."""
 LOOKED_AT = 163_840
 """Training rows that the discriminator learns from, and is raked to, at most."""
 FIXED = 0.5
@@ -98,8 +96,7 @@ def fit_generator(
         target=_taught(encoding, options.target),
         max_time=options.max_time,
     )
-    play = options.adversarial != "never" and _worth(held, len(layout.sizes))
-    play = play or (options.adversarial == "always" and held > 1)
+    play = plays(options, held, len(layout.sizes))
     span = 0.8 if play else 1.0
     trainer.run(progress, checkpoint, fingerprint, span)
     left = math.inf if options.max_time is None else options.max_time - trainer.state.seconds
@@ -155,8 +152,3 @@ def _pool(encoding: TableEncoding, sampler: Sampler, seed: int) -> Callable[[int
         return np.concatenate(list(in_order([partial(part, b) for b in range(blocks)], torch.get_num_threads())))
 
     return pool
-
-
-def _worth(validation: int, slots: int) -> bool:
-    """Whether there are enough held-out rows to judge it by, and few enough slots to draw pools quickly."""
-    return validation >= HELD and slots <= 200

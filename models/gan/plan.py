@@ -16,6 +16,8 @@ MANY = 24
 """Ordered cells from which a column counts as a number, not as a scale of a few steps."""
 ALONE = 0.9
 """Share of such columns from which a table counts as one of numbers alone."""
+HELD, SLOTS = 200, 200
+"""Held-out rows, at least, for a discriminator to be judged by; slots, at most, for its pools to be drawn quickly."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def make_plan(rows: int, layout: Layout, options: FitOptions) -> Plan:
     small = rows < 5_000
     numbers = _numbers(layout)
     hidden = 512 if rows >= 5_000 else 256 if rows >= 400 else 128
-    if rows >= 5_000 and numbers >= ALONE and options.adversarial != "never":
+    if rows >= 5_000 and numbers >= ALONE and plays(options, round(0.05 * rows), slots):
         # Measured on 17,000 rows: 192 memorise less in half the time, and the discriminator makes up for the rest.
         hidden = min(512, max(192, rows // 5_000 * 64))
     # Measured: 1,000 steps for 30,000 rows of labels; more rows bear more before they are memorised, and numbers ask
@@ -80,6 +82,13 @@ def make_plan(rows: int, layout: Layout, options: FitOptions) -> Plan:
         select="validation" if small else "last",
         check_every=100 if rows >= 400 else 25,
     )
+
+
+def plays(options: FitOptions, held: int, slots: int) -> bool:
+    """Whether a discriminator is tried, given so many held-out rows."""
+    if options.adversarial == "always":
+        return held > 1
+    return options.adversarial != "never" and held >= HELD and slots <= SLOTS
 
 
 def _numbers(layout: Layout) -> float:

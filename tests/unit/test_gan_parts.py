@@ -115,6 +115,8 @@ def test_tables_of_numbers_alone_get_a_narrower_network_unless_there_is_no_discr
         192, 192, 448, 512,
     ]  # fmt: skip
     assert make_plan(17_000, numbers, FitOptions(adversarial="never")).hidden == 512
+    wide = Layout((32,) * 201, (-1,) * 201, (None,) * 201, ordered=(32,) * 201)
+    assert make_plan(17_000, wide, FitOptions()).hidden == 512, "too many slots for a discriminator"
     assert make_plan(17_000, numbers, FitOptions(hidden=320)).hidden == 320
     assert make_plan(17_000, mixed, FitOptions()).hidden == 512
 

@@ -39,7 +39,7 @@ def train(**more: Any) -> Synthesizer:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("models.gan.weighing.TREES", 5)
         patch.setattr("models.gan.weighing.GAIN", -1.0)
-        patch.setattr("models.gan.fitting.HELD", 10)
+        patch.setattr("models.gan.plan.HELD", 10)
         return fit(table(), **{"options": OPTIONS, **more})
 
 
